@@ -1,0 +1,126 @@
+"""The database: one declarative base, one session, one way to open a transaction.
+
+Entry points open `unit_of_work()`; services never commit. What must happen after the commit (jobs, mails)
+is given to `after_commit` and is dropped when the transaction rolls back.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any, Final, ParamSpec, TypeVar, cast
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from psycopg.errors import DeadlockDetected, SerializationFailure
+from sqlalchemy import BigInteger, DateTime, MetaData
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+from app.config import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_ATTEMPTS: Final = 4
+
+
+class Model(DeclarativeBase):
+    """Base of every table. Constraint names are fixed, so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+Micros = Annotated[int, mapped_column(BigInteger)]
+UtcDateTime = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+CustomerKey = Annotated[int, mapped_column(BigInteger, primary_key=True, autoincrement=False)]
+
+db = SQLAlchemy(metadata=Model.metadata)
+migrate = Migrate(directory="app/migrations")
+
+
+def driver_url(url: str) -> str:
+    """`postgresql://…` as SQLAlchemy wants it for psycopg 3."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.config["SQLALCHEMY_DATABASE_URI"] = driver_url(settings.database_url)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "pool_size": settings.database_pool_size,
+        "max_overflow": 10,
+        "pool_pre_ping": True,
+        "connect_args": {"options": "-c timezone=UTC", "prepare_threshold": 3},
+    }
+    db.init_app(app)
+    migrate.init_app(app, db, compare_type=True)
+
+
+def _info() -> dict[str, Any]:
+    return cast("dict[str, Any]", db.session().info)
+
+
+def in_transaction() -> bool:
+    """Whether a unit of work is open here."""
+    return bool(_info().get("unit_of_work"))
+
+
+@contextmanager
+def unit_of_work() -> Iterator[None]:
+    """One transaction: commits at the end, rolls back on an error, then runs what waited for the commit."""
+    info = _info()
+    if info.get("unit_of_work"):
+        raise RuntimeError("a unit of work is open already: services join it, they do not open one")
+    # Reads before the unit of work began a transaction of their own; the new one must see the present.
+    db.session.rollback()
+    info["unit_of_work"] = True
+    info["after_commit"] = []
+    try:
+        yield
+        db.session.commit()
+        waiting = cast("list[Callable[[], None]]", info["after_commit"])
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        info.pop("unit_of_work", None)
+        info.pop("after_commit", None)
+    for action in waiting:
+        action()
+
+
+def after_commit(action: Callable[[], None]) -> None:
+    """Run `action` once the open unit of work has been committed; at once when none is open."""
+    if in_transaction():
+        _info()["after_commit"].append(action)
+    else:
+        action()
+
+
+def is_transient(error: BaseException) -> bool:
+    """A deadlock or serialisation failure: the same transaction may well succeed when run again."""
+    return isinstance(error, OperationalError) and isinstance(
+        error.orig, DeadlockDetected | SerializationFailure
+    )
+
+
+def in_unit_of_work(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`function` in a unit of work of its own, run again on a deadlock or serialisation failure."""
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        try:
+            with unit_of_work():
+                return function(*args, **kwargs)
+        except OperationalError as error:
+            if not is_transient(error) or attempt == MAX_ATTEMPTS:
+                raise
+            time.sleep(0.02 * 2**attempt)
+    raise AssertionError("unreachable")
