@@ -1,0 +1,90 @@
+"""An invoice's totals: lines, discount, VAT per rate, total; all in whole cents. Pure.
+
+Follows EN 16931: the total of the lines is the sum of the rounded lines (BR-CO-10), VAT is counted once
+per category and rate over its taxable amount (BR-CO-17), and the total is taxable amount plus VAT
+(BR-CO-15). Rounding is half away from zero, so a credit note is its invoice with the sign turned.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.money import decimal_of_micros, round_half_up
+from invoicing.tax import Treatment
+
+
+@dataclass(frozen=True, slots=True)
+class TaxTotal:
+    """What one category and rate adds up to."""
+
+    treatment: Treatment
+    lines_cents: int
+    discount_cents: int
+    vat_cents: int
+
+    @property
+    def taxable_cents(self) -> int:
+        return self.lines_cents - self.discount_cents
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The amounts of a document, in cents; `taxes` is ordered by rate, highest first."""
+
+    taxes: tuple[TaxTotal, ...]
+
+    @property
+    def lines_cents(self) -> int:
+        return sum(tax.lines_cents for tax in self.taxes)
+
+    @property
+    def discount_cents(self) -> int:
+        return sum(tax.discount_cents for tax in self.taxes)
+
+    @property
+    def taxable_cents(self) -> int:
+        return sum(tax.taxable_cents for tax in self.taxes)
+
+    @property
+    def vat_cents(self) -> int:
+        return sum(tax.vat_cents for tax in self.taxes)
+
+    @property
+    def total_cents(self) -> int:
+        return self.taxable_cents + self.vat_cents
+
+
+def cents(amount: Decimal) -> int:
+    """Currency units → cents, halves away from zero."""
+    return int(round_half_up(amount, 2).scaleb(2))
+
+
+def totals_of(
+    lines: Iterable[tuple[Treatment, int]], promo_used_micros: Mapping[Treatment, int] | None = None
+) -> Totals:
+    """Totals of lines, each a treatment and net cents, less what promotional credit paid.
+
+    Promotional credit is VAT-inclusive spending power: it becomes a discount of promo / (1 + rate), at most
+    that rate's lines. Promo given back (below zero) becomes a negative discount in the same way.
+    """
+    promo = dict(promo_used_micros or {})
+    lines_cents: dict[Treatment, int] = dict.fromkeys(promo, 0)
+    for treatment, net_cents in lines:
+        lines_cents[treatment] = lines_cents.get(treatment, 0) + net_cents
+    ordered = sorted(lines_cents, key=lambda t: (-t.percent, t.category))
+    return Totals(
+        tuple(_tax_total(t, lines_cents[t], discount_of(promo.get(t, 0), t, lines_cents[t])) for t in ordered)
+    )
+
+
+def discount_of(promo_micros: int, treatment: Treatment, lines_cents: int) -> int:
+    """The discount in cents that stands for promo used, never beyond the lines it is a discount on."""
+    wanted = cents(decimal_of_micros(promo_micros) / treatment.factor)
+    if promo_micros >= 0:
+        return min(wanted, max(0, lines_cents))
+    return max(wanted, min(0, lines_cents))
+
+
+def _tax_total(treatment: Treatment, lines_cents: int, discount_cents: int) -> TaxTotal:
+    taxable = Decimal(lines_cents - discount_cents).scaleb(-2)
+    return TaxTotal(treatment, lines_cents, discount_cents, cents(taxable * treatment.percent / 100))

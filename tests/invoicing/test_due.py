@@ -1,0 +1,71 @@
+"""What is due: never more than the total, never more than the balance lacks."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.money import micros_of_cents
+from invoicing.due import Settlement, allocate, settle
+
+EURO = 1_000_000
+amounts = st.integers(0, 10**8)
+micros = st.integers(-(10**13), 10**13)
+
+
+def due(total_cents: int, credits_micros: int, balance_micros: int) -> Settlement:
+    return settle(
+        total_cents=total_cents,
+        credits_micros=credits_micros,
+        balance_micros=balance_micros,
+        small_due_micros=EURO,
+    )
+
+
+def test_a_balance_that_covered_all_usage_leaves_nothing_due() -> None:
+    assert due(5307, 0, 16 * EURO) == Settlement(5307, 0, 0, 5307, 0)
+
+
+def test_what_the_balance_lacks_is_due() -> None:
+    assert due(5307, 0, -18_150_000) == Settlement(5307, 0, 0, 3492, 1815)
+
+
+def test_a_chargeback_below_zero_is_no_part_of_the_invoice() -> None:
+    assert due(5307, 0, -80 * EURO).due_cents == 5307
+
+
+def test_credits_come_before_balance_money_and_lessen_what_is_due() -> None:
+    assert due(5307, 1210 * 10_000, -18_150_000) == Settlement(5307, 1210, 0, 3492, 605)
+
+
+def test_credits_that_settle_it_all_are_left_in_part() -> None:
+    assert due(5307, 6000 * 10_000, -53_070_000) == Settlement(5307, 5307, 693, 0, 0)
+
+
+def test_less_than_a_euro_stays_on_the_balance() -> None:
+    assert due(5307, 0, -990_000).due_cents == 0
+    assert due(5307, 0, -1_000_000).due_cents == 100
+
+
+def test_of_a_negative_total_nothing_is_due() -> None:
+    assert due(-500, 7 * EURO, -80 * EURO) == Settlement(-500, 0, 700, -500, 0)
+
+
+@given(total=st.integers(-(10**8), 10**8), credits_left=st.integers(0, 10**12), balance=micros)
+def test_the_parts_always_make_the_total(total: int, credits_left: int, balance: int) -> None:
+    result = due(total, credits_left, balance)
+    assert result.credits_used_cents + result.prepaid_cents + result.due_cents == total
+    assert 0 <= result.due_cents <= max(0, total)
+    assert micros_of_cents(result.due_cents) <= max(0, -balance)
+    assert micros_of_cents(result.credits_used_cents + result.credits_left_cents) <= credits_left
+    if result.due_cents:
+        after = balance + micros_of_cents(result.credits_used_cents + result.due_cents)
+        assert after < 10_000
+
+
+@given(st.integers(-(10**9), 10**9), st.lists(st.integers(0, 10**8), max_size=6))
+def test_money_settles_debts_in_order_and_never_more_than_there_is(amount: int, debts: list[int]) -> None:
+    shares = allocate(amount, debts)
+    assert sum(shares) == min(max(0, amount), sum(debts))
+    assert all(0 <= share <= debt for share, debt in zip(shares, debts, strict=True))
+    for index, share in enumerate(shares):
+        if share:
+            assert shares[:index] == debts[:index]
