@@ -69,6 +69,11 @@ def _info() -> dict[str, Any]:
     return cast("dict[str, Any]", db.session().info)
 
 
+def unit_notes() -> dict[str, Any]:
+    """What services note about the open unit of work (locks they hold); gone when it ends."""
+    return cast("dict[str, Any]", _info().setdefault("unit_notes", {}))
+
+
 def in_transaction() -> bool:
     """Whether a unit of work is open here."""
     return bool(_info().get("unit_of_work"))
@@ -84,6 +89,7 @@ def unit_of_work() -> Iterator[None]:
     db.session.rollback()
     info["unit_of_work"] = True
     info["after_commit"] = []
+    info["unit_notes"] = {}
     try:
         yield
         db.session.commit()
@@ -94,6 +100,7 @@ def unit_of_work() -> Iterator[None]:
     finally:
         info.pop("unit_of_work", None)
         info.pop("after_commit", None)
+        info.pop("unit_notes", None)
     for action in waiting:
         action()
 

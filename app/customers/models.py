@@ -1,0 +1,134 @@
+"""Tables of customers, users, memberships, sign-in codes and API keys."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Sequence,
+    String,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Micros, Model, UtcDateTime
+
+customer_id_seq = Sequence("customer_id_seq", start=1000, metadata=Model.metadata)
+
+
+class Customer(Model):
+    """Who holds a balance. `reference` is the provider's own name for it and never changes."""
+
+    __tablename__ = "customer"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    reference: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str] = mapped_column(String(254))
+    kind: Mapped[str] = mapped_column(String(8))
+    country: Mapped[str] = mapped_column(String(2))
+    locale: Mapped[str] = mapped_column(String(2))
+    currency: Mapped[str] = mapped_column(String(3))
+    vat_number: Mapped[str | None] = mapped_column(String(20))
+    address_line1: Mapped[str] = mapped_column(String(200), default="")
+    postal_code: Mapped[str] = mapped_column(String(16), default="")
+    city: Mapped[str] = mapped_column(String(100), default="")
+    payment_term_days: Mapped[int | None] = mapped_column(Integer)
+    purchase_order: Mapped[str | None] = mapped_column(String(64))
+    provisional_limit_micros: Mapped[Micros] = mapped_column(default=0)
+    status: Mapped[str] = mapped_column(String(8), default="active")
+    created_at: Mapped[UtcDateTime]
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('business', 'consumer', 'house')", name="kind"),
+        CheckConstraint("status IN ('active', 'closed')", name="status"),
+        CheckConstraint("locale IN ('nl', 'en')", name="locale"),
+    )
+
+
+class CustomerReference(Model):
+    """Look-up: reference → customer. Small and replicated when the other tables are sharded."""
+
+    __tablename__ = "customer_reference"
+
+    reference: Mapped[str] = mapped_column(String(64, collation="C"), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+
+
+class User(Model):
+    """A person who signs in; acts for customers through memberships, or for the provider as operator."""
+
+    __tablename__ = "user_account"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    locale: Mapped[str] = mapped_column(String(2))
+    password_hash: Mapped[str | None] = mapped_column(String(200))
+    is_operator: Mapped[bool] = mapped_column(Boolean, default=False)
+    session_version: Mapped[int] = mapped_column(Integer, default=1)
+    last_sign_in_at: Mapped[UtcDateTime | None]
+    created_at: Mapped[UtcDateTime]
+
+    # What Flask-Login asks of a user.
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """The session's name for this user; a new version ends the sessions that carry an older one."""
+        return f"{self.user_id}.{self.session_version}"
+
+
+class Membership(Model):
+    """A user's role for one customer: owner, billing or viewer."""
+
+    __tablename__ = "membership"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    role: Mapped[str] = mapped_column(String(8))
+    created_at: Mapped[UtcDateTime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "user_id"),
+        ForeignKeyConstraint(["user_id"], ["user_account.user_id"], ondelete="RESTRICT"),
+        CheckConstraint("role IN ('owner', 'billing', 'viewer')", name="role"),
+        Index("ix_membership_user_id", "user_id"),
+    )
+
+
+class SignInCode(Model):
+    """A six-digit code sent by mail: stored hashed, used once, few tries, minutes of life."""
+
+    __tablename__ = "sign_in_code"
+
+    code_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    code_hash: Mapped[str] = mapped_column(String(200))
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    expires_at: Mapped[UtcDateTime]
+    used_at: Mapped[UtcDateTime | None]
+    created_at: Mapped[UtcDateTime]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["user_account.user_id"], ondelete="RESTRICT"),
+        Index("ix_sign_in_code_user_id", "user_id", "created_at"),
+    )
+
+
+class ApiKey(Model):
+    """A program's key. Only a digest of the secret is kept; `key_id` is its readable first part."""
+
+    __tablename__ = "api_key"
+
+    key_id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    created_by_user_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[UtcDateTime]
+    last_used_at: Mapped[UtcDateTime | None]
+    revoked_at: Mapped[UtcDateTime | None]

@@ -1,0 +1,1 @@
+"""The ledger: balances, transfers, grants. The only code that changes a balance."""
