@@ -1,0 +1,11 @@
+"""What every test may ask for; the fixtures themselves stand in tests/fixtures/."""
+
+import pytest
+
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.outside", "tests.fixtures.product"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "broken_ledger: the test damages its ledger on purpose; it is not verified afterwards"
+    )
