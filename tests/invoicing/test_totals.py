@@ -76,7 +76,7 @@ def test_nothing_used_gives_no_line() -> None:
 
 def test_usage_taken_back_after_its_close_is_a_negative_line() -> None:
     line = correction_line(period="2026-09", net=Decimal("-1.234"), treatment=NL, names={"en": "Fix"})
-    assert (line.net_cents, line.quantity, line.unit_price) == (-123, -1, Decimal("1.234"))
+    assert (line.net_cents, line.quantity, line.unit_price) == (-123, Decimal(-1), Decimal("1.234"))
 
 
 shares = st.builds(

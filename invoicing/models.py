@@ -1,0 +1,269 @@
+"""Tables of invoicing. What is on an issued document never changes; only what was paid of it does.
+
+Parties, texts and rates are snapshots. Money printed on a document is whole cents, money that moves micros.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db import Micros, Model, UtcDateTime
+
+INVOICE: Final = "invoice"
+CREDIT_NOTE: Final = "credit_note"
+
+
+class Invoice(Model):
+    """An issued invoice or credit note. A credit note's amounts are positive: what the customer gets back."""
+
+    __tablename__ = "invoice"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    invoice_id: Mapped[UUID] = mapped_column(Uuid)
+    number: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(16))
+    # What this document closes, e.g. "2026-10-01": closing it again finds it here.
+    close_key: Mapped[str | None] = mapped_column(String(64))
+    period_start: Mapped[date] = mapped_column(Date)
+    period_end: Mapped[date] = mapped_column(Date)
+    issue_date: Mapped[date] = mapped_column(Date)
+    due_date: Mapped[date] = mapped_column(Date)
+    issued_at: Mapped[UtcDateTime]
+    currency: Mapped[str] = mapped_column(String(3))
+    locale: Mapped[str] = mapped_column(String(2))
+    seller: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    buyer: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    original_number: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str | None] = mapped_column(Text)
+
+    net_cents: Mapped[int] = mapped_column(BigInteger)
+    discount_cents: Mapped[int] = mapped_column(BigInteger)
+    vat_cents: Mapped[int] = mapped_column(BigInteger)
+    total_cents: Mapped[int] = mapped_column(BigInteger)
+    credits_used_cents: Mapped[int] = mapped_column(BigInteger)
+    credits_left_cents: Mapped[int] = mapped_column(BigInteger)
+    prepaid_cents: Mapped[int] = mapped_column(BigInteger)
+    due_cents: Mapped[int] = mapped_column(BigInteger)
+    # The customer's balance over the period, in micros by row of the block.
+    balance: Mapped[dict[str, int]] = mapped_column(JSONB)
+
+    # What happens to the document after it was issued.
+    settled_micros: Mapped[Micros] = mapped_column(default=0)
+    settled_at: Mapped[UtcDateTime | None]
+
+    lines: Mapped[list["InvoiceLine"]] = relationship(order_by="InvoiceLine.position", viewonly=True)
+    taxes: Mapped[list["InvoiceTax"]] = relationship(order_by="InvoiceTax.position", viewonly=True)
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "invoice_id"),
+        UniqueConstraint("customer_id", "number"),
+        UniqueConstraint("customer_id", "close_key"),
+        ForeignKeyConstraint(["customer_id"], ["customer.customer_id"], ondelete="RESTRICT"),
+        CheckConstraint("kind IN ('invoice', 'credit_note')", name="kind"),
+        CheckConstraint("total_cents = net_cents - discount_cents + vat_cents", name="total"),
+        CheckConstraint("total_cents = credits_used_cents + prepaid_cents + due_cents", name="settlement"),
+        CheckConstraint("settled_micros BETWEEN 0 AND due_cents * 10000", name="settled_within_due"),
+        Index("ix_invoice_issued", "customer_id", "issued_at"),
+        Index(
+            "ix_invoice_outstanding",
+            "customer_id",
+            "due_date",
+            postgresql_where=text("settled_micros < due_cents * 10000"),
+        ),
+    )
+
+    @property
+    def outstanding_micros(self) -> int:
+        """What is still to be paid."""
+        return self.due_cents * 10_000 - self.settled_micros
+
+
+class InvoiceLine(Model):
+    """One line, frozen. `names` holds the meter's name by language; the amount is `net_cents`."""
+
+    __tablename__ = "invoice_line"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    invoice_id: Mapped[UUID] = mapped_column(Uuid)
+    position: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(16))
+    meter: Mapped[str] = mapped_column(String(128))
+    names: Mapped[dict[str, str]] = mapped_column(JSONB)
+    unit: Mapped[str] = mapped_column(String(64))
+    dimensions: Mapped[dict[str, str]] = mapped_column(JSONB)
+    quantity: Mapped[Decimal] = mapped_column(Numeric(38, 12))
+    unit_price: Mapped[Decimal] = mapped_column(Numeric(38, 12))
+    price_base: Mapped[int] = mapped_column(Integer)
+    tier_above: Mapped[Decimal | None] = mapped_column(Numeric(38, 12))
+    tier_up_to: Mapped[Decimal | None] = mapped_column(Numeric(38, 12))
+    net_cents: Mapped[int] = mapped_column(BigInteger)
+    tax_category: Mapped[str] = mapped_column(String(2))
+    tax_percent: Mapped[Decimal] = mapped_column(Numeric(5, 2))
+    correction_of: Mapped[str | None] = mapped_column(String(16))
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "invoice_id", "position"),
+        ForeignKeyConstraint(
+            ["customer_id", "invoice_id"], ["invoice.customer_id", "invoice.invoice_id"], ondelete="RESTRICT"
+        ),
+    )
+
+
+class InvoiceTax(Model):
+    """What one tax category and rate adds up to on a document."""
+
+    __tablename__ = "invoice_tax"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    invoice_id: Mapped[UUID] = mapped_column(Uuid)
+    position: Mapped[int] = mapped_column(Integer)
+    category: Mapped[str] = mapped_column(String(2))
+    percent: Mapped[Decimal] = mapped_column(Numeric(5, 2))
+    lines_cents: Mapped[int] = mapped_column(BigInteger)
+    discount_cents: Mapped[int] = mapped_column(BigInteger)
+    taxable_cents: Mapped[int] = mapped_column(BigInteger)
+    vat_cents: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "invoice_id", "position"),
+        ForeignKeyConstraint(
+            ["customer_id", "invoice_id"], ["invoice.customer_id", "invoice.invoice_id"], ondelete="RESTRICT"
+        ),
+        CheckConstraint("taxable_cents = lines_cents - discount_cents", name="taxable"),
+    )
+
+
+class Allocation(Model):
+    """A share of a payment that settled an invoice; below zero where the payment left again."""
+
+    __tablename__ = "allocation"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    allocation_id: Mapped[UUID] = mapped_column(Uuid)
+    invoice_id: Mapped[UUID] = mapped_column(Uuid)
+    top_up_id: Mapped[str] = mapped_column(String(64))
+    amount_micros: Mapped[Micros]
+    reference: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[UtcDateTime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "allocation_id"),
+        UniqueConstraint("customer_id", "reference"),
+        ForeignKeyConstraint(
+            ["customer_id", "invoice_id"], ["invoice.customer_id", "invoice.invoice_id"], ondelete="RESTRICT"
+        ),
+        CheckConstraint("amount_micros <> 0", name="amount_not_zero"),
+        Index("ix_allocation_top_up", "customer_id", "top_up_id"),
+        Index("ix_allocation_invoice", "customer_id", "invoice_id"),
+    )
+
+
+class InvoiceDocument(Model):
+    """The stored bytes of a document: rendered once, never again."""
+
+    __tablename__ = "invoice_document"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    invoice_id: Mapped[UUID] = mapped_column(Uuid)
+    kind: Mapped[str] = mapped_column(String(16))
+    content_type: Mapped[str] = mapped_column(String(64))
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[UtcDateTime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "invoice_id", "kind"),
+        ForeignKeyConstraint(
+            ["customer_id", "invoice_id"], ["invoice.customer_id", "invoice.invoice_id"], ondelete="RESTRICT"
+        ),
+    )
+
+
+class InvoiceNumber(Model):
+    """Look-up: document number → customer."""
+
+    __tablename__ = "invoice_number"
+
+    number: Mapped[str] = mapped_column(String(32), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class NumberSeries(Model):
+    """The last number given per kind of document and year. Small, and the last row any transaction locks."""
+
+    __tablename__ = "number_series"
+
+    prefix: Mapped[str] = mapped_column(String(4), primary_key=True)
+    year: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    last_number: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class CloseRun(Model):
+    """One run that closes a period, made of chunks of customers."""
+
+    __tablename__ = "close_run"
+
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    period_start: Mapped[date] = mapped_column(Date)
+    created_at: Mapped[UtcDateTime]
+    finished_at: Mapped[UtcDateTime | None]
+
+    __table_args__ = (Index("ix_close_run_period_start", "period_start"),)
+
+
+class CloseChunk(Model):
+    """Some customers of a run, closed together. Closing them again is harmless, so a job may run twice."""
+
+    __tablename__ = "close_chunk"
+
+    run_id: Mapped[UUID] = mapped_column(Uuid)
+    position: Mapped[int] = mapped_column(Integer)
+    customer_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    issued: Mapped[int] = mapped_column(Integer, default=0)
+    failed: Mapped[int] = mapped_column(Integer, default=0)
+    started_at: Mapped[UtcDateTime | None]
+    finished_at: Mapped[UtcDateTime | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("run_id", "position"),
+        ForeignKeyConstraint(["run_id"], ["close_run.run_id"], ondelete="RESTRICT"),
+        Index("ix_close_chunk_open", "run_id", postgresql_where=text("finished_at IS NULL")),
+    )
+
+
+class CloseFailure(Model):
+    """A customer whose close failed and why, until it succeeds."""
+
+    __tablename__ = "close_failure"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    period_start: Mapped[date] = mapped_column(Date)
+    error: Mapped[str] = mapped_column(Text)
+    failed_at: Mapped[UtcDateTime]
+    solved_at: Mapped[UtcDateTime | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "period_start"),
+        ForeignKeyConstraint(["customer_id"], ["customer.customer_id"], ondelete="RESTRICT"),
+    )
