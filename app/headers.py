@@ -24,12 +24,7 @@ def init_app(app: Flask) -> None:
     secure = chosen.public_url.startswith("https://")
     app.config.update(
         SESSION_COOKIE_NAME="tegoed",
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
-        REMEMBER_COOKIE_HTTPONLY=True,
-        REMEMBER_COOKIE_SAMESITE="Lax",
-        REMEMBER_COOKIE_SECURE=secure,
     )
     app.after_request(add_headers)
 
