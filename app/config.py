@@ -3,6 +3,7 @@
 A missing or wrong value stops the start and names itself and what it should be.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
@@ -86,7 +87,7 @@ class Settings:
     database_pool_size: int = 20
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Self:
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Settings named as their fields in capitals; amounts in currency units (TOP_UP_MINIMUM=10)."""
         problems: list[str] = []
         values: dict[str, Any] = {}

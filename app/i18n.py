@@ -25,7 +25,7 @@ Language = Literal["nl", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("nl", "en")
 _FORMATS: Final = {"nl": "nl_NL", "en": "en_GB"}
 _COUNTRIES: Final = frozenset(
-    code for code in Locale("en").territories if len(code) == 2 and code.isalpha() and code < "XA"
+    code for code in map(str, Locale("en").territories) if len(code) == 2 and code.isalpha() and code < "XA"
 )
 CATALOGUES: Final = Path(__file__).resolve().parent.parent / "locales"
 
@@ -116,34 +116,34 @@ def local_date(value: date | datetime) -> date:
 
 
 def _skeleton(value: date | datetime, pattern: str, locale: str | None) -> str:
-    return cast("str", format_date(local_date(value), pattern, locale=_formats(locale)))
+    return format_date(local_date(value), pattern, locale=_formats(locale))
 
 
 def day(value: date | datetime, locale: str | None = None) -> str:
-    """ "18 november", "18 November"."""
+    """A day and month: "18 november", "18 November"."""
     return _skeleton(value, "d MMMM", locale)
 
 
 def short_day(value: date | datetime, locale: str | None = None) -> str:
-    """ "18 nov", for charts and narrow places."""
+    """A short day: "18 nov", for charts and narrow places."""
     return _skeleton(value, "d MMM", locale).replace(".", "")
 
 
 def long_day(value: date | datetime, locale: str | None = None) -> str:
-    """ "18 november 2026"."""
+    """A day with its year: "18 november 2026"."""
     return _skeleton(value, "d MMMM y", locale)
 
 
 def moment(value: datetime, locale: str | None = None) -> str:
-    """ "vandaag 09.41", "gisteren 14.02", else the day, with its year when that is another."""
+    """When it was: "vandaag 09.41", "gisteren 14.02", else the day, with its year when that is another."""
     local = cast("datetime", _local(value))
     today = local_date(utc_now())
     pattern = "HH.mm" if _formats(locale) == "nl_NL" else "HH:mm"
     time = format_datetime(local, pattern, tzinfo=settings().timezone, locale=_formats(locale))
     if local.date() == today:
-        return gettext("today %(time)s", time=time)
+        return str(gettext("today %(time)s", time=time))
     if local.date() == today - timedelta(days=1):
-        return gettext("yesterday %(time)s", time=time)
+        return str(gettext("yesterday %(time)s", time=time))
     return day(value, locale) if local.year == today.year else long_day(value, locale)
 
 

@@ -217,6 +217,10 @@ def _vat_number(value: object) -> str | None:
     return compact
 
 
+def _currency(value: object) -> str:
+    return str(_choice("currency", settings().currency)(value))
+
+
 def _term(value: object) -> int | None:
     if value is None:
         return None
@@ -242,7 +246,7 @@ _CHECKS: Final = {
     "kind": _choice("kind", "business", "consumer"),
     "country": _country,
     "locale": _choice("locale", "nl", "en"),
-    "currency": lambda value: _choice("currency", settings().currency)(value),
+    "currency": _currency,
     "vat_number": _vat_number,
     "purchase_order": _optional_text("purchase_order", 64),
     "payment_term_days": _term,

@@ -1,0 +1,255 @@
+"""Mail: written once into the mail log, in the reader's language, and sent by a job.
+
+A mail is a row before it is a message: what was sent, to whom and when can be shown, and sent again. The
+same `dedupe_key` of a customer never makes a second mail.
+"""
+
+import smtplib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
+from typing import Any, Final
+
+from flask import render_template
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    UniqueConstraint,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.clock import utc_now
+from app.config import Settings, settings
+from app.db import Model, UtcDateTime, db, in_unit_of_work
+from app.i18n import in_locale
+from app.jobs import enqueue
+
+NO_CUSTOMER: Final = 1  # the house: mails that concern no customer
+_SMTP_TIMEOUT_SECONDS: Final = 20
+
+
+class MailMessage(Model):
+    """One mail to one address: queued, sent or failed."""
+
+    __tablename__ = "mail_message"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    mail_id: Mapped[int] = mapped_column(BigInteger, Identity())
+    template: Mapped[str] = mapped_column(String(64))
+    locale: Mapped[str] = mapped_column(String(2))
+    recipient: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(300))
+    text_body: Mapped[str] = mapped_column(Text)
+    html_body: Mapped[str] = mapped_column(Text)
+    dedupe_key: Mapped[str | None] = mapped_column(String(128))
+    status: Mapped[str] = mapped_column(String(8))
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[UtcDateTime]
+    sent_at: Mapped[UtcDateTime | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "mail_id"),
+        UniqueConstraint("customer_id", "dedupe_key"),
+        CheckConstraint("status IN ('queued', 'sent', 'failed')", name="status"),
+        Index("ix_mail_message_unsent", "created_at", postgresql_where="status <> 'sent'"),
+    )
+
+
+class MailAttachment(Model):
+    """The exact bytes that went with a mail."""
+
+    __tablename__ = "mail_attachment"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    mail_id: Mapped[int] = mapped_column(BigInteger)
+    position: Mapped[int] = mapped_column(Integer)
+    filename: Mapped[str] = mapped_column(String(128))
+    content_type: Mapped[str] = mapped_column(String(64))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "mail_id", "position"),
+        ForeignKeyConstraint(
+            ["customer_id", "mail_id"],
+            ["mail_message.customer_id", "mail_message.mail_id"],
+            ondelete="RESTRICT",
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    filename: str
+    content_type: str
+    content: bytes
+
+
+class MailNotSentError(Exception):
+    """The mail server did not take the message; the job tries again."""
+
+
+def send(
+    template: str,
+    *,
+    to: str,
+    locale: str,
+    customer_id: int | None,
+    context: dict[str, Any],
+    attachments: Sequence[Attachment] = (),
+    dedupe_key: str | None = None,
+) -> int | None:
+    """Write a mail from `mail/<template>.{subject.txt,txt,html}` and queue it. Inside a unit of work.
+
+    Answers the mail's id; None when this dedupe key has made a mail before.
+    """
+    with in_locale(locale):
+        facts = {"provider": settings().provider, "locale": locale, "public_url": settings().public_url}
+        subject = " ".join(render_template(f"mail/{template}.subject.txt", **facts, **context).split())
+        text_body = render_template(f"mail/{template}.txt", **facts, **context).strip() + "\n"
+        html_body = render_template(f"mail/{template}.html", **facts, subject=subject, **context)
+    owner = customer_id or NO_CUSTOMER
+    mail_id: int | None = db.session.scalar(
+        insert(MailMessage)
+        .values(
+            customer_id=owner,
+            template=template,
+            locale=locale,
+            recipient=to,
+            subject=subject[:300],
+            text_body=text_body,
+            html_body=html_body,
+            dedupe_key=dedupe_key,
+            status="queued",
+            attempts=0,
+            created_at=utc_now(),
+        )
+        .on_conflict_do_nothing(index_elements=["customer_id", "dedupe_key"])
+        .returning(MailMessage.mail_id)
+    )
+    if mail_id is None:
+        return None
+    for position, attachment in enumerate(attachments):
+        db.session.add(
+            MailAttachment(
+                customer_id=owner,
+                mail_id=mail_id,
+                position=position,
+                filename=attachment.filename,
+                content_type=attachment.content_type,
+                content=attachment.content,
+            )
+        )
+    db.session.flush()
+    enqueue("app.mail.deliver", owner, mail_id, job_id=f"mail-{owner}-{mail_id}")
+    return mail_id
+
+
+def resend(customer_id: int, mail_id: int) -> None:
+    """Queue a mail of the log once more, as it was."""
+    message = db.session.get_one(MailMessage, (customer_id, mail_id))
+    message.status = "queued"
+    enqueue("app.mail.deliver", customer_id, mail_id)
+
+
+def deliver(customer_id: int, mail_id: int) -> None:
+    """Job: hand one queued mail to the SMTP server. Raises MailNotSentError so that the job is retried.
+
+    The message keeps its Message-ID, so a copy sent twice after a crash is seen as one by mail programs.
+    """
+    message = db.session.get(MailMessage, (customer_id, mail_id))
+    if message is None or message.status == "sent":
+        return
+    wire = _compose(message, _attachments(customer_id, mail_id))
+    db.session.rollback()
+    error: str | None = None
+    try:
+        _hand_over(wire, settings())
+    except (OSError, smtplib.SMTPException) as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    in_unit_of_work(_note_outcome, customer_id, mail_id, error)
+    if error:
+        raise MailNotSentError(error)
+
+
+def mails_to_send(limit: int = 500) -> list[tuple[int, int]]:
+    """Unsent mails, the oldest first: what a lost queue left behind."""
+    rows = db.session.execute(
+        select(MailMessage.customer_id, MailMessage.mail_id)
+        .where(MailMessage.status != "sent")
+        .order_by(MailMessage.created_at)
+        .limit(limit)
+    )
+    return [(row.customer_id, row.mail_id) for row in rows]
+
+
+def mail_log(
+    *, customer_id: int | None = None, limit: int = 100, before_id: int | None = None
+) -> list[MailMessage]:
+    """The newest mails, of one customer or of all."""
+    query = select(MailMessage).order_by(MailMessage.mail_id.desc()).limit(limit)
+    if customer_id is not None:
+        query = query.where(MailMessage.customer_id == customer_id)
+    if before_id is not None:
+        query = query.where(MailMessage.mail_id < before_id)
+    return list(db.session.scalars(query))
+
+
+def _note_outcome(customer_id: int, mail_id: int, error: str | None) -> None:
+    message = db.session.get_one(MailMessage, (customer_id, mail_id), with_for_update=True)
+    message.attempts += 1
+    message.error = error
+    message.status = "failed" if error else "sent"
+    message.sent_at = message.sent_at if error else utc_now()
+
+
+def _attachments(customer_id: int, mail_id: int) -> list[MailAttachment]:
+    return list(
+        db.session.scalars(
+            select(MailAttachment)
+            .where(MailAttachment.customer_id == customer_id, MailAttachment.mail_id == mail_id)
+            .order_by(MailAttachment.position)
+        )
+    )
+
+
+def _compose(message: MailMessage, attachments: Sequence[MailAttachment]) -> EmailMessage:
+    configured = settings()
+    domain = configured.mail_from.partition("@")[2]
+    wire = EmailMessage()
+    wire["From"] = formataddr((configured.provider.name, configured.mail_from))
+    wire["To"] = message.recipient
+    wire["Subject"] = message.subject
+    wire["Date"] = format_datetime(message.created_at)
+    stamp = f"{message.created_at:%Y%m%d%H%M%S}"
+    wire["Message-ID"] = f"<{message.customer_id}.{message.mail_id}.{stamp}@{domain}>"
+    wire["Content-Language"] = message.locale
+    wire["Auto-Submitted"] = "auto-generated"
+    wire.set_content(message.text_body)
+    wire.add_alternative(message.html_body, subtype="html")
+    for attachment in attachments:
+        maintype, _, subtype = attachment.content_type.partition("/")
+        wire.add_attachment(
+            attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename
+        )
+    return wire
+
+
+def _hand_over(wire: EmailMessage, configured: Settings) -> None:
+    with smtplib.SMTP(configured.smtp_host, configured.smtp_port, timeout=_SMTP_TIMEOUT_SECONDS) as server:
+        if configured.smtp_starttls:
+            server.starttls()
+        if configured.smtp_username:
+            server.login(configured.smtp_username, configured.smtp_password)
+        server.send_message(wire)
