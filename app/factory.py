@@ -4,7 +4,6 @@ What must travel upward between slices is subscribed here, so that no slice impo
 """
 
 import importlib
-import importlib.util
 from typing import Any
 
 from flask import Flask
@@ -57,7 +56,6 @@ def create_app(settings: Settings) -> Flask:
 
 def _module(name: str) -> Any:
     try:
-        found = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        found = None
-    return importlib.import_module(name) if found else None
+        return importlib.import_module(name)
+    except ImportError:
+        return None
