@@ -13,7 +13,9 @@ from typing import Final, Literal
 from invoicing.tax import Treatment
 from invoicing.totals import cents
 
-LineKind = Literal["usage", "fixed", "correction"]
+# What a line's quantity counts: units of the meter, a tier's flat amount, packages, events, or the value
+# that a percentage is taken of. A correction is usage of an earlier period.
+LineKind = Literal["units", "flat", "packages", "events", "value", "correction"]
 
 # Quantities have 12 decimals and so have prices: their product must not be rounded twice.
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_UP)
@@ -25,28 +27,25 @@ SMALLEST_PRICE_PER_THOUSAND: Final = Decimal("0.10")
 
 
 @dataclass(frozen=True, slots=True)
-class TierShare:
-    """What one tier of a price took: `quantity` units at `unit_amount`, and the fee for entering it.
-
-    `above` and `up_to` bound the tier (None: no bound); a price without tiers is one share without bounds.
-    """
+class Part:
+    """A part of a meter's price: `quantity` at `unit_amount`, net. `above` and `up_to` bound its tier."""
 
     quantity: Decimal
     unit_amount: Decimal
-    flat_amount: Decimal = Decimal(0)
+    kind: LineKind = "units"
     above: Decimal | None = None
     up_to: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MeterUsage:
-    """What a meter counted under one price in a period, cut by the price's tiers."""
+    """What a meter counted under one price in a period, as its price is made up."""
 
     meter: str
     names: Mapping[str, str]
     unit: str
     treatment: Treatment
-    shares: tuple[TierShare, ...]
+    parts: tuple[Part, ...]
     dimensions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -89,33 +88,22 @@ def base_of(unit_price: Decimal) -> int:
 
 def lines_of(usage: Iterable[MeterUsage]) -> list[Line]:
     """The lines of a period's usage, in the order given; nothing used gives no line."""
-    return [line for metered in usage for share in metered.shares for line in _lines(metered, share)]
+    return [_line(metered, part) for metered in usage for part in metered.parts if part.quantity]
 
 
-def _lines(metered: MeterUsage, share: TierShare) -> list[Line]:
-    lines = []
-    if share.quantity:
-        lines.append(_line(metered, share, "usage"))
-    if share.flat_amount:
-        lines.append(_line(metered, share, "fixed"))
-    return lines
-
-
-def _line(metered: MeterUsage, share: TierShare, kind: Literal["usage", "fixed"]) -> Line:
-    used = kind == "usage"
-    quantity, price = (share.quantity, share.unit_amount) if used else (Decimal(1), share.flat_amount)
+def _line(metered: MeterUsage, part: Part) -> Line:
     return Line(
-        kind=kind,
+        kind=part.kind,
         meter=metered.meter,
         names=dict(metered.names),
-        unit=metered.unit if used else "",
-        quantity=quantity,
-        unit_price=price,
-        price_base=base_of(price),
-        net_cents=cents(_EXACT.multiply(quantity, price)),
+        unit=metered.unit if part.kind == "units" else "",
+        quantity=part.quantity,
+        unit_price=part.unit_amount,
+        price_base=base_of(part.unit_amount) if part.kind == "units" else 1,
+        net_cents=cents(_EXACT.multiply(part.quantity, part.unit_amount)),
         treatment=metered.treatment,
-        above=share.above,
-        up_to=share.up_to,
+        above=part.above or None,
+        up_to=part.up_to,
         dimensions=dict(metered.dimensions),
     )
 

@@ -1,0 +1,132 @@
+"""A document on paper: cut into pages in Python, since the renderer repeats no heads and counts no pages.
+
+Page 1 is the whole answer: who, what, how much, what is due. Where the lines do not fit there, it shows one
+line per meter, and all lines follow. The last pages specify each amount before it was rounded.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import segno
+from flask import render_template
+from flask_babel import gettext
+from markupsafe import Markup
+
+from app.config import settings
+from app.i18n import in_locale
+from invoicing import wording
+from invoicing.models import Invoice, InvoiceLine
+
+T = TypeVar("T")
+
+# Rows of text that a page has room for; a description longer than a row takes more of them.
+ROWS_ON_FIRST_PAGE: Final = 14
+ROWS_ON_NEXT_PAGES: Final = 26
+LETTERS_PER_ROW: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class PaperLine:
+    """One row of the table, in words."""
+
+    text: str
+    quantity: str
+    unit: str
+    price: str
+    rate: str
+    amount: str
+
+
+def html_of(invoice: Invoice) -> str:
+    """The document as HTML in its own language, ready to be printed; everything of the customer's escaped."""
+    with in_locale(invoice.locale):
+        lines = first_page_lines(invoice)
+        details = list(
+            cut(invoice.lines, ROWS_ON_NEXT_PAGES, lambda line: rows_of(wording.description(line)))
+        )
+        return render_template(
+            "invoicing/invoice_pdf.html",
+            invoice=invoice,
+            seller=invoice.seller,
+            buyer=invoice.buyer,
+            lines=lines,
+            details=details,
+            page_count=1 + len(details),
+            pay_url=pay_url(invoice),
+            pay_code=qr_code(pay_url(invoice)) if invoice.due_cents else None,
+            colour=settings().provider.brand_colour,
+            w=wording,
+        )
+
+
+def first_page_lines(invoice: Invoice) -> list[PaperLine]:
+    """All lines if they fit, else a line per meter, else the first meters and the rest together."""
+    room = ROWS_ON_FIRST_PAGE - max(0, len(invoice.taxes) - 1) - len(wording.tax_notes(invoice))
+    lines = [_paper_line(line) for line in invoice.lines]
+    if _fits(lines, room):
+        return lines
+    meters: dict[tuple[str, str], list[InvoiceLine]] = {}
+    for line in invoice.lines:
+        meters.setdefault((line.meter, wording.line_rate(line)), []).append(line)
+    rows = [_meter_line(rate, lines) for (_, rate), lines in meters.items()]
+    if _fits(rows, room):
+        return rows
+    shown = next(cut(rows, room - 1, lambda row: rows_of(row.text)))
+    others = [line for group in list(meters.values())[len(shown) :] for line in group]
+    return [*shown, _sum_line(gettext("Other services, see the specification"), "", others)]
+
+
+def _fits(lines: Sequence[PaperLine], room: int) -> bool:
+    return sum(rows_of(line.text) for line in lines) <= room
+
+
+def rows_of(text: str) -> int:
+    """How many rows a description takes."""
+    return max(1, -(-len(text) // LETTERS_PER_ROW))
+
+
+def _paper_line(line: InvoiceLine) -> PaperLine:
+    return PaperLine(
+        text=wording.description(line),
+        quantity=wording.quantity_text(line),
+        unit=wording.unit_text(line.unit, line.quantity),
+        price=wording.price_text(line),
+        rate=wording.line_rate(line),
+        amount=wording.cents_text(line.net_cents),
+    )
+
+
+def _meter_line(rate: str, lines: list[InvoiceLine]) -> PaperLine:
+    return _paper_line(lines[0]) if len(lines) == 1 else _sum_line(wording.meter_name(lines[0]), rate, lines)
+
+
+def _sum_line(text: str, rate: str, lines: list[InvoiceLine]) -> PaperLine:
+    count = wording.lines_count_text(len(lines))
+    return PaperLine(text, count, "", "", rate, wording.cents_text(sum(line.net_cents for line in lines)))
+
+
+def cut(items: Sequence[T], room: int, height: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in pages of at most `room` rows; an item taller than a page has one of its own."""
+    page: list[T] = []
+    used = 0
+    for item in items:
+        rows = height(item)
+        if page and used + rows > room:
+            yield page
+            page, used = [], 0
+        page.append(item)
+        used += rows
+    if page:
+        yield page
+
+
+def pay_url(invoice: Invoice) -> str:
+    """Where this invoice can be seen and paid."""
+    return f"{settings().public_url.rstrip('/')}/invoices/{invoice.number}"
+
+
+def qr_code(text: str) -> Markup:
+    """A QR code as inline SVG: our own URL, drawn by us, so it is markup that may stand as it is."""
+    picture = segno.make(text, error="m", micro=False).svg_inline(scale=3, border=0, dark="#14201d")
+    return Markup(picture)  # noqa: S704  # segno draws it from our own URL; nothing of a customer's is in it
