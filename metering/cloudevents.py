@@ -193,28 +193,13 @@ def _read(envelopes: Iterable[_Envelope | Refusal], window: Window) -> ReadEvent
 
 def _check(index: int, envelope: _Envelope, window: Window) -> UsageEvent | Verdict:
     event_id, source, kind, subject = envelope.id, envelope.source, envelope.type, envelope.subject
-    if not event_id or not source or not kind or not subject:
-        return _missing(envelope)
     time = envelope.time
-    if time is None:
-        return Verdict.MISSING_TIME
-    if time.tzinfo is None:
-        return Verdict.INVALID_TIME
-    if time > window.latest:
-        return Verdict.TIME_AHEAD
-    if time < window.earliest:
-        return Verdict.TIME_TOO_OLD
-    if not envelope.specversion.startswith("1."):
-        return Verdict.INVALID_SPECVERSION
-    if envelope.data_base64 is not None:
-        return Verdict.INVALID_EVENT
-    if len(source) > MAX_SOURCE or len(event_id) > MAX_ID or len(kind) > MAX_TYPE:
-        return Verdict.TOO_LONG
-    if "\0" in source or "\0" in event_id or "\0" in kind:
-        return Verdict.TOO_LONG
+    if not event_id or not source or not kind or not subject or time is None:
+        return _missing(envelope)
     data_json = _canonical.encode(envelope.data)
-    if len(data_json) > MAX_DATA_BYTES:
-        return Verdict.DATA_TOO_LARGE
+    problem = _wrong_time(time, window) or _wrong_content(envelope, source, event_id, kind, data_json)
+    if problem is not None:
+        return problem
     time = time.astimezone(UTC)
     identity = b"%b\0%b\0%b" % (kind.encode(), time.isoformat().encode(), data_json)
     return UsageEvent(
@@ -230,9 +215,33 @@ def _check(index: int, envelope: _Envelope, window: Window) -> UsageEvent | Verd
     )
 
 
+def _wrong_time(time: datetime, window: Window) -> Verdict | None:
+    if time.tzinfo is None:
+        return Verdict.INVALID_TIME
+    if time > window.latest:
+        return Verdict.TIME_AHEAD
+    return Verdict.TIME_TOO_OLD if time < window.earliest else None
+
+
+def _wrong_content(
+    envelope: _Envelope, source: str, event_id: str, kind: str, data_json: bytes
+) -> Verdict | None:
+    if not envelope.specversion.startswith("1."):
+        return Verdict.INVALID_SPECVERSION
+    if envelope.data_base64 is not None:
+        return Verdict.INVALID_EVENT
+    if len(source) > MAX_SOURCE or len(event_id) > MAX_ID or len(kind) > MAX_TYPE:
+        return Verdict.TOO_LONG
+    if "\0" in source or "\0" in event_id or "\0" in kind:
+        return Verdict.TOO_LONG
+    return Verdict.DATA_TOO_LARGE if len(data_json) > MAX_DATA_BYTES else None
+
+
 def _missing(envelope: _Envelope) -> Verdict:
     if not envelope.id:
         return Verdict.MISSING_ID
     if not envelope.source:
         return Verdict.MISSING_SOURCE
-    return Verdict.MISSING_SUBJECT if envelope.type else Verdict.MISSING_TYPE
+    if not envelope.type:
+        return Verdict.MISSING_TYPE
+    return Verdict.MISSING_TIME if envelope.subject else Verdict.MISSING_SUBJECT
