@@ -172,10 +172,11 @@ class Postgres:
             admin.execute(_PRIVILEGES)
 
     def _make_directories(self) -> None:
-        self.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (self.directory, self.sockets):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.account is not None:
-            os.chown(self.directory, 0, self.account.gid)
+            # Ours to write, the account's to pass; the sockets are the account's own.
+            os.chown(self.directory, os.geteuid(), self.account.gid)
             self.directory.chmod(0o750)
             os.chown(self.sockets, self.account.uid, self.account.gid)
         if self.sockets.stat().st_uid != (self.account.uid if self.account else os.geteuid()):
@@ -287,9 +288,17 @@ class Redis:
         return f"unix://{quote(str(self.socket))}?db=0"
 
     def prepare(self) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (self.directory, self.sockets):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
+
+    def set_aside(self) -> Path:
+        """Move data that cannot be read out of the way: nothing in Redis is lost for good. Answers where."""
+        aside = self.directory.with_name(f"{self.directory.name}.unreadable")
+        shutil.rmtree(aside, ignore_errors=True)
+        self.directory.rename(aside)
+        self.prepare()
+        return aside
 
     def command(self) -> list[str]:
         options = {

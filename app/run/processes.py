@@ -77,6 +77,7 @@ def spawn(
     *,
     env: Mapping[str, str],
     output: IO[bytes] | int,
+    errors: IO[bytes] | int = subprocess.STDOUT,
     cwd: Path | None = None,
     account: Account | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
@@ -94,7 +95,7 @@ def spawn(
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         start_new_session=True,
     )
 
