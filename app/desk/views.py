@@ -1,0 +1,122 @@
+"""The desk: customers and their balances, jobs that gave up, the mail log, API keys. For operators alone."""
+
+from typing import Final
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from app import jobs as queues
+from app import mail
+from app.customers import auth
+from app.customers.auth import operator_required
+from app.customers.service import find_customer, list_customers
+from app.db import unit_of_work
+from app.desk.forms import ApiKeyForm
+from app.errors import NotFound
+from app.ledger import service as ledger
+from app.ledger import statement
+from app.ledger.wording import described
+
+blueprint = Blueprint("desk", __name__, url_prefix="/desk", template_folder="templates")
+
+PAGE: Final = 50
+
+
+@blueprint.get("")
+@operator_required
+def home() -> Response:
+    return redirect(url_for("desk.customers"))
+
+
+@blueprint.get("/customers")
+@operator_required
+def customers() -> str:
+    """Customers with their balances, found by name, reference or e-mail address."""
+    search = request.args.get("search", "").strip()[:100]
+    after = request.args.get("after", 0, type=int)
+    found = list_customers(search=search, after_id=after, limit=PAGE + 1)
+    shown, more = found[:PAGE], len(found) > PAGE
+    balances = ledger.get_balances([customer.customer_id for customer in shown]) if shown else {}
+    return render_template(
+        "desk/customers.html",
+        customers=shown,
+        balances=balances,
+        search=search,
+        after=after,
+        next_after=shown[-1].customer_id if more else None,
+    )
+
+
+@blueprint.get("/customers/<reference>")
+@operator_required
+def customer(reference: str) -> str:
+    """One customer: facts, balance, recent movements, grants, mails."""
+    found = find_customer(reference)
+    return render_template(
+        "desk/customer.html",
+        customer=found,
+        balance=ledger.get_balance(found.customer_id),
+        movements=described(statement.recent(found.customer_id, limit=15)),
+        grants=ledger.grants(found.customer_id)[:15],
+        mails=mail.mail_log(customer_id=found.customer_id, limit=15),
+    )
+
+
+@blueprint.get("/jobs")
+@operator_required
+def jobs() -> str:
+    return render_template("desk/jobs.html", jobs=queues.failed_jobs())
+
+
+@blueprint.post("/jobs/<job_id>/retry")
+@operator_required
+def retry_job(job_id: str) -> Response:
+    """Sends a job that gave up once more; the jobs themselves may run twice."""
+    if not any(job.job_id == job_id for job in queues.failed_jobs()):
+        raise NotFound(gettext("This job is no longer among the failed ones."))
+    queues.retry_failed_job(job_id)
+    flash(gettext("The job is on its way again."), "ok")
+    return redirect(url_for("desk.jobs"), code=303)
+
+
+@blueprint.get("/mails")
+@operator_required
+def mails() -> str:
+    before = request.args.get("before", type=int)
+    found = mail.mail_log(limit=PAGE + 1, before_id=before)
+    shown, more = found[:PAGE], len(found) > PAGE
+    older = shown[-1].mail_id if more else None
+    return render_template("desk/mails.html", mails=shown, before=before, older=older)
+
+
+@blueprint.post("/mails/<int:customer_id>/<int:mail_id>/send-again")
+@operator_required
+def resend_mail(customer_id: int, mail_id: int) -> Response:
+    with unit_of_work():
+        mail.resend(customer_id, mail_id)
+    flash(gettext("The mail is sent again."), "ok")
+    return redirect(url_for("desk.mails"), code=303)
+
+
+@blueprint.route("/api-keys", methods=["GET", "POST"])
+@operator_required
+def api_keys() -> str:
+    """The keys; a new one is shown in the answer to its making, and never again."""
+    form = ApiKeyForm()
+    made = None
+    if form.validate_on_submit():
+        with unit_of_work():
+            _key, made = auth.create_api_key(form.name.data.strip(), created_by=current_user)
+        form = ApiKeyForm(formdata=None)
+    return render_template("desk/api_keys.html", form=form, made=made, keys=auth.api_keys())
+
+
+@blueprint.post("/api-keys/<key_id>/revoke")
+@operator_required
+def revoke_api_key(key_id: str) -> Response:
+    with unit_of_work():
+        auth.revoke_api_key(key_id)
+    flash(gettext("The key is revoked. Programs that use it are refused within seconds."), "ok")
+    return redirect(url_for("desk.api_keys"), code=303)
