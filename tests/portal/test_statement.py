@@ -1,0 +1,143 @@
+"""The account as its customer reads it: usage per day, a balance that adds up, pages of whole days."""
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+
+from flask import Flask
+
+from app.db import unit_of_work
+from app.ledger import statement
+from app.ledger.accounts import open_account
+from app.ledger.service import grant, lock_balance, post
+from app.ledger.sides import Posting, Side
+from tests.fixtures.product import Clock
+
+NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+
+
+def account(reference: str = "acme") -> int:
+    with unit_of_work():
+        customer = open_account({"reference": reference, "name": "Acme", "email": "a@acme.example"})
+        return customer.customer_id
+
+
+def move(customer_id: int, kind: str, micros: int, reference: str) -> None:
+    inward = micros > 0
+    with unit_of_work():
+        lock_balance(customer_id)
+        post(
+            Posting(
+                customer_id=customer_id,
+                kind=kind,
+                debit=Side.PSP if inward else Side.PREPAID,
+                credit=Side.PREPAID if inward else Side.UNBILLED_USAGE,
+                amount_micros=abs(micros),
+                reference=reference,
+            )
+        )
+
+
+def adds_up(movements: tuple[statement.Movement, ...]) -> bool:
+    return all(
+        newer.balance_micros == older.balance_micros + newer.amount_micros
+        for newer, older in itertools.pairwise(movements)
+    )
+
+
+def test_usage_is_joined_per_day_and_split_where_money_came_in_between(app: Flask, clock: Clock) -> None:
+    customer_id = account()
+    clock.freeze(NOON)
+    move(customer_id, "top_up", 25_000_000, "topup-1-paid")
+    for number in range(3):
+        move(customer_id, "usage", -1_000_000, f"usage-{number}")
+    clock.freeze(NOON + timedelta(days=1))
+    move(customer_id, "usage", -2_000_000, "usage-3")
+    move(customer_id, "top_up", 10_000_000, "topup-2-paid")
+    move(customer_id, "usage", -500_000, "usage-4")
+    move(customer_id, "usage", -250_000, "usage-5")
+
+    rows = statement.recent(customer_id, limit=10)
+
+    assert [(row.kind, row.amount_micros) for row in rows] == [
+        ("usage", -750_000),
+        ("top_up", 10_000_000),
+        ("usage", -2_000_000),
+        ("usage", -3_000_000),
+        ("top_up", 25_000_000),
+    ]
+    assert rows[0].balance_micros == 29_250_000
+    assert adds_up(rows)
+
+
+def test_promotional_credit_counts_and_what_leaves_the_balance_alone_is_no_row(
+    app: Flask, clock: Clock
+) -> None:
+    customer_id = account()
+    clock.freeze(NOON)
+    with unit_of_work():
+        grant(customer_id, 5_000_000, reason="Welcome", reference="welcome")
+        lock_balance(customer_id)
+        post(
+            Posting(
+                customer_id=customer_id,
+                kind="invoice",
+                debit=Side.UNBILLED_USAGE,
+                credit=Side.REVENUE,
+                amount_micros=1_000_000,
+                reference="invoice-1",
+            )
+        )
+
+    (only,) = statement.recent(customer_id)
+
+    assert (only.kind, only.amount_micros, only.balance_micros) == ("grant", 5_000_000, 5_000_000)
+
+
+def test_a_day_is_the_providers_day_not_utcs(app: Flask, clock: Clock) -> None:
+    customer_id = account()
+    for hour in (22, 23):  # 23:00 and 00:00 in Amsterdam
+        clock.freeze(NOON.replace(hour=hour))
+        move(customer_id, "usage", -1_000_000, f"usage-{hour}")
+
+    assert [row.day for row in statement.recent(customer_id)] == [date(2026, 11, 2), date(2026, 11, 1)]
+
+
+def test_pages_are_whole_days_and_together_are_everything_once(app: Flask, clock: Clock) -> None:
+    customer_id = account()
+    for number in range(95):
+        clock.freeze(NOON + timedelta(days=number // 4, minutes=number % 4))
+        move(customer_id, "top_up", 1_000_000, f"topup-{number}-paid")
+
+    seen: list[statement.Movement] = []
+    page = statement.page(customer_id)
+    while page.older is not None:
+        seen += page.movements
+        following = statement.page(customer_id, page.older)
+        assert following.movements[0].day < page.movements[-1].day
+        page = following
+    seen += page.movements
+
+    assert [row.number for row in seen] == list(range(95, 0, -1))
+    assert adds_up(tuple(seen))
+
+
+def test_a_day_with_more_rows_than_a_page_is_shown_whole(app: Flask, clock: Clock) -> None:
+    customer_id = account()
+    clock.freeze(NOON)
+    move(customer_id, "top_up", 1_000_000, "topup-first-paid")
+    clock.freeze(NOON + timedelta(days=1))
+    for number in range(statement.PAGE_ROWS + 5):
+        move(customer_id, "top_up", 1_000_000, f"topup-{number}-paid")
+
+    page = statement.page(customer_id)
+
+    assert len(page.movements) == statement.PAGE_ROWS + 5
+    assert page.older is not None
+    assert [row.number for row in statement.page(customer_id, page.older).movements] == [1]
+
+
+def test_another_customers_movements_are_never_shown(app: Flask) -> None:
+    mine, theirs = account("mine"), account("theirs")
+    move(theirs, "top_up", 1_000_000, "topup-x-paid")
+
+    assert statement.recent(mine) == ()
