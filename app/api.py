@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from functools import wraps
-from typing import Any, Final, ParamSpec, cast
+from typing import Any, Final, ParamSpec
 
 import msgspec
 from flask import Response, g, json, make_response, request
@@ -192,12 +192,13 @@ def _begin(api_key_id: str, key: str, digest: bytes) -> Response | None:
     """Claim the key; the kept answer when there is one."""
     now = utc_now()
     record = IdempotencyRecord
-    claimed = db.session.execute(
+    claimed = db.session.scalar(
         insert(record)
         .values(api_key_id=api_key_id, key=key, request_digest=digest, created_at=now)
         .on_conflict_do_nothing()
+        .returning(record.key)
     )
-    if cast("Any", claimed).rowcount:
+    if claimed is not None:
         return None
     found = db.session.get_one(record, (api_key_id, key), with_for_update=True)
     if found.created_at < now - KEY_LIFE:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from app import db, errors, health, i18n, jobs, logs
+from app import cli, db, errors, health, i18n, jobs, logs
 from app.config import Settings
 from app.customers import auth
 from app.ledger import api as ledger_api
@@ -39,7 +39,8 @@ def create_app(settings: Settings) -> Flask:
     auth.init_app(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(ledger_api.blueprint)
-    app.cli.add_command(ledger_cli.group)
+    for group in (ledger_cli.group, cli.jobs, cli.users, cli.keys):
+        app.cli.add_command(group)
     for name in _BLUEPRINTS:
         module = _module(name)
         if module is not None:
@@ -48,9 +49,9 @@ def create_app(settings: Settings) -> Flask:
         module = _module(name)
         if module is not None:
             module.init_app(app)
-    cli = _module("invoicing.cli")
-    if cli is not None:
-        app.cli.add_command(cli.group)
+    invoicing_cli = _module("invoicing.cli")
+    if invoicing_cli is not None:
+        app.cli.add_command(invoicing_cli.group)
     return app
 
 

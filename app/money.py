@@ -17,7 +17,7 @@ MICROS: Final = 1_000_000
 MICROS_PER_CENT: Final = 10_000
 MAX_MICROS: Final = 9_000_000_000_000_000  # nine billion units: well inside BIGINT, sums included
 
-_AMOUNT = re.compile(r"-?\d{1,10}(\.\d{1,6})?")
+_AMOUNT = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)
 _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 
 

@@ -1,0 +1,50 @@
+"""Migrations run as the owner of the tables; the application's own role gets just the rights it needs.
+
+Everything runs in one transaction: a migration is there whole or not at all.
+"""
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from app.db import Model, driver_url
+
+settings = current_app.extensions["settings"]
+
+# What was posted is never changed, whoever asks through the application.
+APPEND_ONLY = ("transfer", "ledger_seal")
+
+
+def grant_rights(connection, role, owner):
+    if role == owner:
+        return
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
+    connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}"))
+    connection.execute(text(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}"))
+    for table in APPEND_ONLY:
+        if connection.scalar(text("SELECT to_regclass(:table)"), {"table": table}):
+            connection.execute(text(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {quoted}"))
+
+
+def run():
+    owner_url = settings.owner_database_url
+    engine = create_engine(driver_url(owner_url))
+    with engine.begin() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Model.metadata,
+            compare_type=True,
+            include_object=lambda obj, name, kind, reflected, other: not (
+                kind == "table" and reflected and name.startswith("usage_event_")
+            ),
+        )
+        context.run_migrations()
+        grant_rights(connection, make_url(settings.database_url).username, make_url(owner_url).username)
+    engine.dispose()
+
+
+if context.is_offline_mode():
+    raise SystemExit("Migrations need the database: there is no offline mode.")
+run()
