@@ -73,7 +73,7 @@ class MandateFacts:
     status: str  # pending | valid | invalid
     reference: str | None
     holder: str | None
-    account_tail: str | None
+    account_mask: str | None
     card_label: str | None
     card_expires_on: str | None  # YYYY-MM-DD
     created_at: datetime | None
@@ -185,10 +185,19 @@ def payment(payload: Mapping[str, Any]) -> PaymentFacts:
         raise Unreadable(f"a payment without {error}") from error
 
 
+def mask(account: str | None, card_number: str | None) -> str | None:
+    """Enough to recognise an account or card: "NL·· INGB ···· 4821", "···· 0042", "j···@example.org"."""
+    if account and "@" in account:
+        name, _, host = account.partition("@")
+        return f"{name[:1]}···@{host}"[:32]
+    if account and len(account) >= 12:
+        return f"{account[:2]}·· {account[4:8]} ···· {account[-4:]}"
+    tail = (account or card_number or "")[-4:]
+    return f"···· {tail}" if tail else None
+
+
 def mandate(payload: Mapping[str, Any]) -> MandateFacts:
     details = payload.get("details") or {}
-    account = str(details.get("consumerAccount") or "")
-    number = str(details.get("cardNumber") or "")
     try:
         return MandateFacts(
             mandate_id=str(payload["id"]),
@@ -196,7 +205,7 @@ def mandate(payload: Mapping[str, Any]) -> MandateFacts:
             status=str(payload["status"]),
             reference=payload.get("mandateReference"),
             holder=details.get("consumerName") or details.get("cardHolder"),
-            account_tail=(account or number)[-4:] or None,
+            account_mask=mask(details.get("consumerAccount"), details.get("cardNumber")),
             card_label=details.get("cardLabel"),
             card_expires_on=details.get("cardExpiryDate"),
             created_at=_moment(payload.get("createdAt")),

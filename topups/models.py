@@ -45,6 +45,7 @@ class PspCustomer(Model):
 
     customer_id: Mapped[CustomerKey]
     idempotency_key: Mapped[uuid.UUID] = mapped_column(Uuid)
+    body: Mapped[str] = mapped_column(Text)
     mollie_customer_id: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[UtcDateTime]
 
@@ -66,7 +67,7 @@ class PaymentMethod(Model):
     status: Mapped[str] = mapped_column(String(16))
     mandate_reference: Mapped[str | None] = mapped_column(String(64))
     holder: Mapped[str | None] = mapped_column(String(200))
-    account_tail: Mapped[str | None] = mapped_column(String(8))
+    account_mask: Mapped[str | None] = mapped_column(String(32))
     card_label: Mapped[str | None] = mapped_column(String(64))
     card_expires_on: Mapped[str | None] = mapped_column(String(10))
     position: Mapped[int | None] = mapped_column(Integer)
@@ -140,6 +141,7 @@ class TopUp(Model):
     first_submitted_at: Mapped[UtcDateTime | None]
     submitted_at: Mapped[UtcDateTime | None]
     mollie_payment_id: Mapped[str | None] = mapped_column(String(64))
+    mollie_mandate_id: Mapped[str | None] = mapped_column(String(64))
     checkout_url: Mapped[str | None] = mapped_column(String(2000))
     expires_at: Mapped[UtcDateTime | None]
     expected_on: Mapped[date | None] = mapped_column(Date)
@@ -191,6 +193,7 @@ class TopUp(Model):
             unique=True,
             postgresql_where=text("mollie_payment_id IS NOT NULL"),
         ),
+        Index("ix_top_up_mollie_payment_id", "mollie_payment_id"),
         Index("ix_top_up_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
         Index("ix_top_up_created_at", "customer_id", "created_at"),
         Index(

@@ -1,0 +1,141 @@
+"""Mails about money: each queued in the transaction that it tells of, once, in the customer's language."""
+
+from typing import Any
+
+from app.clock import utc_now
+from app.config import settings
+from app.customers.models import Customer
+from app.customers.service import billing_email, get_customer
+from app.i18n import in_locale, local_date
+from app.ledger.service import get_balance
+from app.mail import send
+from topups.consents import consent_of
+from topups.facts import ChargebackFacts, RefundFacts
+from topups.labels import failure_text, method_label
+from topups.models import AutoTopUp, PaymentMethod, TopUp
+
+
+def received(top_up: TopUp) -> None:
+    """Money has arrived, by hand or automatically."""
+    template = "automatic_top_up_received" if top_up.origin == "automatic" else "top_up_received"
+    balance = get_balance(top_up.customer_id)
+    _send(
+        template,
+        top_up.customer_id,
+        f"received-{top_up.top_up_id}",
+        {"top_up": top_up, "balance_micros": balance.available_micros},
+    )
+
+
+def failed(top_up: TopUp) -> None:
+    """A payment from a stored mandate, asked for by hand, did not succeed."""
+    _send_failure("top_up_failed", top_up)
+
+
+def automatic_failed(top_up: TopUp) -> None:
+    """The first failure of a run; the last one is told by `paused`."""
+    _send_failure("automatic_top_up_failed", top_up)
+
+
+def _send_failure(template: str, top_up: TopUp) -> None:
+    customer = get_customer(top_up.customer_id)
+    with in_locale(customer.locale):
+        reason = failure_text(top_up)
+    _send(template, top_up.customer_id, f"failed-{top_up.top_up_id}", {"top_up": top_up, "reason": reason})
+
+
+def debit_announced(top_up: TopUp, method: PaymentMethod) -> None:
+    """What will be debited, around when, under which mandate, by which creditor."""
+    customer = get_customer(top_up.customer_id)
+    with in_locale(customer.locale):
+        label = method_label(method)
+    _send(
+        "debit_announced",
+        top_up.customer_id,
+        f"announced-{top_up.top_up_id}",
+        {"top_up": top_up, "method": method, "method_label": label},
+    )
+
+
+def paused(row: AutoTopUp) -> None:
+    """The engine has stopped until the customer acts."""
+    _send(
+        "automatic_top_up_paused",
+        row.customer_id,
+        f"paused-{row.paused_at:%Y%m%d%H%M%S%f}",
+        {"because": row.paused_because},
+    )
+
+
+def switched_on(row: AutoTopUp) -> None:
+    """Confirms the rule, with a copy of the consent it stands on."""
+    _send(
+        "automatic_top_up_on",
+        row.customer_id,
+        f"on-{row.updated_at:%Y%m%d%H%M%S%f}",
+        {"rule": row, "consent": consent_of(row)},
+    )
+
+
+def switched_off(row: AutoTopUp) -> None:
+    _send("automatic_top_up_off", row.customer_id, f"off-{row.updated_at:%Y%m%d%H%M%S%f}", {})
+
+
+def mandate_revoked(method: PaymentMethod) -> None:
+    """A payment method cannot be charged any more."""
+    customer = get_customer(method.customer_id)
+    with in_locale(customer.locale):
+        label = method_label(method)
+    _send(
+        "mandate_revoked",
+        method.customer_id,
+        f"revoked-{method.payment_method_id}",
+        {"method": method, "method_label": label},
+    )
+
+
+def refunded(top_up: TopUp, refund: RefundFacts) -> None:
+    _send(
+        "refund_made",
+        top_up.customer_id,
+        f"refund-{refund.refund_id}",
+        {"top_up": top_up, "refund_micros": refund.amount_micros},
+    )
+
+
+def charged_back(top_up: TopUp, chargeback: ChargebackFacts) -> None:
+    balance = get_balance(top_up.customer_id)
+    _send(
+        "chargeback",
+        top_up.customer_id,
+        f"chargeback-{chargeback.chargeback_id}",
+        {
+            "top_up": top_up,
+            "chargeback_micros": chargeback.amount_micros,
+            "balance_micros": balance.available_micros,
+        },
+    )
+
+
+def low_balance(customer_id: int, available_micros: int) -> None:
+    """The balance is nearly gone and nothing will fill it; at most once a day."""
+    if available_micros >= settings().low_balance_micros:
+        return
+    _send(
+        "low_balance",
+        customer_id,
+        f"low-balance-{local_date(utc_now()):%Y-%m-%d}",
+        {"available_micros": available_micros},
+    )
+
+
+def _send(template: str, customer_id: int, dedupe_key: str, context: dict[str, Any]) -> None:
+    customer: Customer = get_customer(customer_id)
+    send(
+        template,
+        to=billing_email(customer),
+        locale=customer.locale,
+        customer_id=customer_id,
+        context={"customer": customer, **context},
+        dedupe_key=dedupe_key,
+    )

@@ -1,0 +1,156 @@
+"""Payments that somebody asks for: by checkout page or from a stored mandate, for the balance or an invoice.
+
+The same request key never makes a second payment. `request` calls Mollie between two transactions of its
+own, so it is called outside one.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+
+from app.clock import utc_now
+from app.config import settings
+from app.db import db, in_unit_of_work, unit_of_work
+from app.i18n import local_date
+from app.ledger.service import lock_balance
+from app.public_ids import customer_of, new_public_id
+from topups import charging, consents, gateway, mandates, notices
+from topups.business_days import expected_debit_day
+from topups.consents import GivenBy
+from topups.errors import (
+    ConsentMissing,
+    PaymentRefused,
+    PaymentsUnavailable,
+    RequestKeyReused,
+    UnknownMethod,
+    UnknownTopUp,
+    check_amount,
+)
+from topups.models import PaymentMethod, TopUp
+from topups.psp_customers import ensure_psp_customer
+from topups.states import Status
+
+METHODS_BY_HAND: Final = frozenset({"ideal", "creditcard", "bancontact", "banktransfer", "paypal"})
+_PATIENCE_SECONDS: Final = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A payment somebody asks for; `request_key` is unique per customer."""
+
+    customer_id: int
+    amount_micros: int
+    request_key: str
+    method: str | None = None
+    payment_method_id: str | None = None
+    purpose: str = "balance"
+    invoice_number: str | None = None
+    save_method: bool = False
+    redirect_url: str | None = None
+    consent_by: GivenBy | None = None
+
+
+def find_top_up(top_up_id: str, customer_id: int | None = None) -> TopUp:
+    """Raises UnknownTopUp, also when it is another customer's."""
+    owner = customer_of(top_up_id)
+    found = db.session.get(TopUp, (owner, top_up_id))
+    if found is None or customer_id not in (None, owner):
+        raise UnknownTopUp
+    return found
+
+
+def request(wish: Wish) -> TopUp:
+    """Make the payment of this wish, or find it again by its request key.
+
+    Raises AmountOutsideLimits, UnknownMethod, ConsentMissing, MandateRevoked, RequestKeyReused,
+    PaymentRefused, PaymentsUnavailable. Without an answer from Mollie the status is `unknown` and
+    `checkout_url` is None: a job finds out.
+    """
+    _check(wish)
+    try:
+        mollie_customer_id = ensure_psp_customer(wish.customer_id)
+    except gateway.GatewayError as error:
+        raise PaymentsUnavailable from error
+    top_up_id, mine = in_unit_of_work(_insert, wish, mollie_customer_id)
+    if mine:
+        charging.ask_and_record(top_up_id)
+    else:
+        _wait_for_answer(top_up_id)
+    top_up = find_top_up(top_up_id)
+    if top_up.status is Status.FAILED and top_up.mollie_payment_id is None:
+        raise PaymentRefused
+    return top_up
+
+
+def _check(wish: Wish) -> None:
+    check_amount(wish.amount_micros, limited=wish.purpose == "balance")
+    if (wish.purpose == "invoice") != (wish.invoice_number is not None):
+        raise ValueError("a payment for an invoice names it, any other does not")
+    if wish.payment_method_id is None and wish.method not in METHODS_BY_HAND | {None}:
+        raise UnknownMethod(field="method")
+    if wish.save_method and wish.consent_by is None:
+        raise ConsentMissing(field="save_method")
+
+
+def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
+    """Step one: the row with key and body, or the row that this request key made before."""
+    lock_balance(wish.customer_id)
+    existing = db.session.scalars(
+        select(TopUp).where(TopUp.customer_id == wish.customer_id, TopUp.request_key == wish.request_key)
+    ).one_or_none()
+    if existing is not None:
+        same = (existing.amount_micros, existing.purpose, existing.invoice_number) == (
+            wish.amount_micros,
+            wish.purpose,
+            wish.invoice_number,
+        )
+        if not same:
+            raise RequestKeyReused
+        return existing.top_up_id, False
+    mandate: PaymentMethod | None = None
+    if wish.payment_method_id is not None:
+        mandate = mandates.chargeable_method(wish.customer_id, wish.payment_method_id)
+    now = utc_now()
+    top_up = TopUp(
+        customer_id=wish.customer_id,
+        top_up_id=new_public_id("tu", wish.customer_id),
+        origin="manual",
+        purpose=wish.purpose,
+        invoice_number=wish.invoice_number,
+        amount_micros=wish.amount_micros,
+        currency=settings().currency,
+        method=mandate.method if mandate else wish.method,
+        sequence_type="recurring" if mandate else "first" if wish.save_method else "oneoff",
+        payment_method_id=wish.payment_method_id,
+        request_key=wish.request_key,
+        return_url=wish.redirect_url,
+        status=Status.REQUESTED,
+        idempotency_key=uuid.uuid4(),
+        provisional_micros=0,
+        refunded_micros=0,
+        charged_back_micros=0,
+        created_at=now,
+        looks=0,
+    )
+    if wish.save_method and wish.consent_by is not None:
+        top_up.consent_id = consents.record(wish.customer_id, "save_method", wish.consent_by).consent_id
+    db.session.add(top_up)
+    charging.submit(top_up, mollie_customer_id, mandate, now)
+    db.session.flush()
+    if mandate is not None and mandate.method == "directdebit":
+        top_up.expected_on = expected_debit_day(local_date(now))
+        notices.debit_announced(top_up, mandate)
+    return top_up.top_up_id, True
+
+
+def _wait_for_answer(top_up_id: str) -> None:
+    """A double click: the other request is calling Mollie right now; wait a moment for what it hears."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with unit_of_work():
+            if find_top_up(top_up_id).status is not Status.SUBMITTING:
+                return
+        time.sleep(0.1)

@@ -1,0 +1,124 @@
+"""Refunds and chargebacks: each is posted once, by its own id, whatever the payment's status says.
+
+A refund counts from its first sighting; one that fails or is cancelled later is credited back. A chargeback
+takes the money off the balance, below zero if need be, and stops automatic top-up; one that Mollie reverses
+is credited back once.
+"""
+
+from sqlalchemy import Select, func, select
+
+from app.clock import utc_now
+from app.db import db
+from app.ledger.service import find_transfer, post_once
+from app.ledger.sides import Posting, Side
+from topups import auto, notices, subscriptions
+from topups.facts import ChargebackFacts, PaymentFacts, RefundFacts
+from topups.models import Chargeback, Refund, TopUp
+
+
+def apply(top_up: TopUp, facts: PaymentFacts) -> None:
+    """Post what is new among these refunds and chargebacks. The balance and the top-up are locked."""
+    for refund in facts.refunds:
+        _apply_refund(top_up, refund)
+    for chargeback in facts.chargebacks:
+        _apply_chargeback(top_up, chargeback)
+    if facts.refunds or facts.chargebacks:
+        db.session.flush()
+        top_up.refunded_micros = _total(
+            select(func.sum(Refund.amount_micros)).where(
+                Refund.customer_id == top_up.customer_id,
+                Refund.top_up_id == top_up.top_up_id,
+                Refund.status.not_in(("failed", "canceled")),
+            )
+        )
+        top_up.charged_back_micros = _total(
+            select(func.sum(Chargeback.amount_micros)).where(
+                Chargeback.customer_id == top_up.customer_id,
+                Chargeback.top_up_id == top_up.top_up_id,
+                Chargeback.reversed_at.is_(None),
+            )
+        )
+
+
+def _total(query: Select[int]) -> int:
+    return int(db.session.scalar(query) or 0)
+
+
+def _apply_refund(top_up: TopUp, facts: RefundFacts) -> None:
+    now = utc_now()
+    row = db.session.get(Refund, (top_up.customer_id, facts.refund_id))
+    if row is None:
+        row = Refund(
+            customer_id=top_up.customer_id,
+            refund_id=facts.refund_id,
+            top_up_id=top_up.top_up_id,
+            amount_micros=facts.amount_micros,
+            status=facts.status,
+            created_at=now,
+            updated_at=now,
+        )
+        db.session.add(row)
+        if facts.counts and _leaves(top_up, "refund", facts.amount_micros, f"refund-{facts.refund_id}"):
+            notices.refunded(top_up, facts)
+    elif row.status not in ("failed", "canceled") and row.status != facts.status:
+        row.status, row.updated_at = facts.status, now
+        if not facts.counts:
+            _returns(top_up, "refund_failed", row.amount_micros, f"refund-{facts.refund_id}-failed")
+
+
+def _apply_chargeback(top_up: TopUp, facts: ChargebackFacts) -> None:
+    row = db.session.get(Chargeback, (top_up.customer_id, facts.chargeback_id))
+    if row is None:
+        row = Chargeback(
+            customer_id=top_up.customer_id,
+            chargeback_id=facts.chargeback_id,
+            top_up_id=top_up.top_up_id,
+            amount_micros=facts.amount_micros,
+            reason_code=facts.reason_code,
+            created_at=utc_now(),
+        )
+        db.session.add(row)
+        reference = f"chargeback-{facts.chargeback_id}"
+        if _leaves(top_up, "chargeback", facts.amount_micros, reference) and facts.reversed_at is None:
+            auto.charged_back(top_up, facts.reason_code)
+            notices.charged_back(top_up, facts)
+    if facts.reversed_at is not None and row.reversed_at is None:
+        row.reversed_at = facts.reversed_at
+        reference = f"chargeback-{facts.chargeback_id}-reversed"
+        _returns(top_up, "chargeback_reversed", row.amount_micros, reference)
+
+
+def _leaves(top_up: TopUp, kind: str, amount_micros: int, reference: str) -> bool:
+    """Take money off the balance, once."""
+    posted = post_once(
+        Posting(
+            customer_id=top_up.customer_id,
+            kind=kind,
+            debit=Side.PREPAID,
+            credit=Side.PSP,
+            amount_micros=amount_micros,
+            reference=reference,
+        )
+    )
+    if posted is not None:
+        subscriptions.money_left(top_up.customer_id, top_up.top_up_id, amount_micros)
+    return posted is not None
+
+
+def _returns(top_up: TopUp, kind: str, amount_micros: int, reference: str) -> None:
+    """Give the money back to the balance, once, if it was taken."""
+    taken = reference.rpartition("-")[0]
+    if find_transfer(top_up.customer_id, taken) is None:
+        return
+    posted = post_once(
+        Posting(
+            customer_id=top_up.customer_id,
+            kind=kind,
+            debit=Side.PSP,
+            credit=Side.PREPAID,
+            amount_micros=amount_micros,
+            reference=reference,
+        )
+    )
+    if posted is not None:
+        subscriptions.money_arrived(top_up.customer_id, top_up.top_up_id, amount_micros)
