@@ -20,8 +20,9 @@ from invoicing.models import Invoice, InvoiceLine
 
 T = TypeVar("T")
 
-# Rows of text that a page has room for; a description longer than a row takes more of them.
-ROWS_ON_FIRST_PAGE: Final = 14
+# Rows of text that a page has room for, totals included on the first; a description longer than a row
+# takes more of them, a note as much as two.
+ROWS_ON_FIRST_PAGE: Final = 17
 ROWS_ON_NEXT_PAGES: Final = 26
 LETTERS_PER_ROW: Final = 40
 
@@ -62,7 +63,9 @@ def html_of(invoice: Invoice) -> str:
 
 def first_page_lines(invoice: Invoice) -> list[PaperLine]:
     """All lines if they fit, else a line per meter, else the first meters and the rest together."""
-    room = ROWS_ON_FIRST_PAGE - max(0, len(invoice.taxes) - 1) - len(wording.tax_notes(invoice))
+    sums = 4 + len(invoice.taxes) + bool(invoice.discount_cents) + bool(invoice.credits_used_cents)
+    notes = len(wording.tax_notes(invoice)) + bool(invoice.reason)
+    room = ROWS_ON_FIRST_PAGE - max(sums, len(wording.balance_rows(invoice)) - 1) - 2 * notes
     lines = [_paper_line(line) for line in invoice.lines]
     if _fits(lines, room):
         return lines

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.money import micros_of, micros_of_cents
-from invoicing.lines import Line, MeterUsage, TierShare, base_of, correction_line, lines_of
+from invoicing.lines import Line, MeterUsage, Part, base_of, correction_line, lines_of
 from invoicing.tax import Treatment
 from invoicing.totals import Totals, totals_of
 
@@ -22,12 +22,12 @@ REPLAY = (
         "token",
         NL,
         (
-            TierShare(Decimal(10_000_000), Decimal("0.000002"), up_to=10 * MILLION),
-            TierShare(Decimal(8_059_974), Decimal("0.0000015"), above=10 * MILLION),
+            Part(Decimal(10_000_000), Decimal("0.000002"), up_to=10 * MILLION),
+            Part(Decimal(8_059_974), Decimal("0.0000015"), above=10 * MILLION),
         ),
     ),
-    MeterUsage("generated", {"en": "Generated"}, "token", NL, (TierShare(Decimal(245_896), 12 / MILLION),)),
-    MeterUsage("requests", {"en": "Requests"}, "request", NL, (TierShare(Decimal(8_819), Decimal("0.001")),)),
+    MeterUsage("generated", {"en": "Generated"}, "token", NL, (Part(Decimal(245_896), 12 / MILLION),)),
+    MeterUsage("requests", {"en": "Requests"}, "request", NL, (Part(Decimal(8_819), Decimal("0.001")),)),
 )
 
 
@@ -65,13 +65,16 @@ def test_a_discount_never_exceeds_the_lines_of_its_rate() -> None:
 
 
 def test_a_fee_for_entering_a_tier_is_a_line_of_its_own() -> None:
-    share = TierShare(Decimal(3), Decimal("0.10"), flat_amount=Decimal("5.00"), above=Decimal(10))
-    kinds = [(x.kind, x.net_cents) for x in lines_of([MeterUsage("m", {"en": "M"}, "GB", NL, (share,))])]
-    assert kinds == [("usage", 30), ("fixed", 500)]
+    parts = (Part(Decimal(3), Decimal("0.10")), Part(Decimal(1), Decimal(5), "flat"))
+    lines = lines_of([MeterUsage("m", {"en": "M"}, "GB", NL, parts)])
+    assert [(line.kind, line.unit, line.net_cents) for line in lines] == [
+        ("units", "GB", 30),
+        ("flat", "", 500),
+    ]
 
 
 def test_nothing_used_gives_no_line() -> None:
-    assert lines_of([MeterUsage("m", {"en": "M"}, "GB", NL, (TierShare(Decimal(0), Decimal(1)),))]) == []
+    assert lines_of([MeterUsage("m", {"en": "M"}, "GB", NL, (Part(Decimal(0), Decimal(1)),))]) == []
 
 
 def test_usage_taken_back_after_its_close_is_a_negative_line() -> None:
@@ -79,11 +82,11 @@ def test_usage_taken_back_after_its_close_is_a_negative_line() -> None:
     assert (line.net_cents, line.quantity, line.unit_price) == (-123, Decimal(-1), Decimal("1.234"))
 
 
-shares = st.builds(
-    TierShare,
+parts = st.builds(
+    Part,
     quantity=st.decimals(0, 10**12, places=6),
-    unit_amount=st.decimals(0, 100, places=12).filter(lambda price: price * 10**12 < 10**13),
-    flat_amount=st.sampled_from([Decimal(0), Decimal("2.50")]),
+    unit_amount=st.decimals(0, 100, places=12),
+    kind=st.sampled_from(["units", "flat", "packages", "events", "value"]),
 )
 treatments = st.sampled_from([NL, REDUCED, AE, Treatment("S", Decimal("25.5"))])
 usages = st.builds(
@@ -92,7 +95,7 @@ usages = st.builds(
     names=st.just({"en": "M", "nl": "M"}),
     unit=st.just("token"),
     treatment=treatments,
-    shares=st.lists(shares, max_size=4).map(tuple),
+    parts=st.lists(parts, max_size=4).map(tuple),
 )
 
 
@@ -116,8 +119,9 @@ def test_lines_discount_vat_and_total_agree_to_the_cent(
 @given(st.lists(usages, max_size=6))
 def test_each_line_is_its_quantity_at_its_stated_price(usage: list[MeterUsage]) -> None:
     for line in lines_of(usage):
-        stated = line.quantity * line.price_per_base / line.price_base
-        assert abs(stated * 100 - line.net_cents) <= Decimal("0.5")
+        stated = Decimal(line.exact_net) * 100
+        assert line.price_per_base == line.unit_price * line.price_base
+        assert abs(stated - line.net_cents) <= Decimal("0.5")
 
 
 @given(st.lists(st.tuples(treatments, st.integers(-(10**9), 10**9)), max_size=6), st.integers(0, 10**10))

@@ -1,0 +1,79 @@
+"""The balance over a period, as an invoice prints it: opening + top-ups − usage ± other = closing.
+
+Usage counts for the period it belongs to, whenever it was posted; what a close posts counts for the period
+it closes; all else for the month in which it happened. So one period's closing is the next one's opening.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import case, func, select
+
+from app.db import db
+from app.ledger.models import Transfer
+from app.ledger.sides import AVAILABLE_SIDES
+from app.money import cents_of_micros, micros_of_cents
+
+# Posted by usage or by a close: counted with the period they belong to, not with the day they were posted.
+OWN_PERIOD: Final = ("usage", "correction", "rounding", "credits_used", "invoice_due")
+ROW_OF_KIND: Final = {
+    "top_up": "top_ups",
+    "provisional": "top_ups",
+    "provisional_reversal": "top_ups",
+    "grant": "promotional",
+    "grant_expired": "promotional",
+    "invoice_paid": "settled",
+    "invoice_reopened": "settled",
+}
+_SIDES: Final = [side.value for side in AVAILABLE_SIDES]
+
+
+def movements(customer_id: int, since: datetime, until: datetime | None = None) -> dict[str, int]:
+    """Micros by row of the block that moved the balance in [since, until), usage and closes left out."""
+    signed = case((Transfer.credit.in_(_SIDES), Transfer.amount_micros), else_=0) - case(
+        (Transfer.debit.in_(_SIDES), Transfer.amount_micros), else_=0
+    )
+    query = (
+        select(Transfer.kind, func.sum(signed))
+        .where(
+            Transfer.customer_id == customer_id,
+            Transfer.created_at >= since,
+            Transfer.kind.not_in(OWN_PERIOD),
+        )
+        .group_by(Transfer.kind)
+    )
+    if until is not None:
+        query = query.where(Transfer.created_at < until)
+    rows: dict[str, int] = {}
+    for kind, amount in db.session.execute(query):
+        row = ROW_OF_KIND.get(kind, "other")
+        rows[row] = rows.get(row, 0) + int(amount)
+    return rows
+
+
+def block(
+    *,
+    moved: dict[str, int],
+    moved_since_micros: int,
+    available_micros: int,
+    newer_debits_micros: int,
+    usage_micros: int,
+    credits_micros: int,
+    due_micros: int,
+) -> dict[str, int]:
+    """The block's rows in whole cents (as micros), which add up as printed; `usage` is below zero.
+
+    `moved` happened in the period, `moved_since_micros` after it; `available_micros` is the balance now, the
+    close's own postings included; `newer_debits_micros` is what newer periods have taken already. A grant
+    may be used to a fraction of a cent: opening and closing are rounded, and usage takes the difference.
+    """
+    changes = {**moved, "credits": credits_micros, "invoiced": due_micros}
+    closing = available_micros + newer_debits_micros - moved_since_micros
+    opening = closing - sum(changes.values()) + usage_micros
+    cents = {row: cents_of_micros(amount) for row, amount in changes.items()}
+    cents |= {"opening": cents_of_micros(opening), "closing": cents_of_micros(closing)}
+    cents["usage"] = cents["closing"] - cents["opening"] - sum(cents[row] for row in changes)
+    return {row: micros_of_cents(amount) for row, amount in cents.items() if amount or row in _ALWAYS}
+
+
+_ALWAYS: Final = ("opening", "usage", "closing")

@@ -1,0 +1,107 @@
+"""Settling invoices: money that comes in settles what is owed, money that leaves re-opens it.
+
+Called inside the transaction that moves the money, under the customer's balance lock; each share is an
+allocation row and one transfer between prepaid and receivable.
+"""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, select
+
+from app.clock import utc_now
+from app.db import db
+from app.ledger import service as ledger
+from app.ledger.sides import Posting, Side
+from invoicing.due import allocate
+from invoicing.models import Allocation, Invoice
+
+FOR_INVOICE: Final = "invoice"
+
+
+def money_arrived(
+    customer_id: int, top_up_id: str, amount_micros: int, purpose: str, invoice_number: str | None
+) -> None:
+    """A payment was credited to prepaid: settle the invoice it was paid for, then the oldest open ones.
+
+    A top-up of the balance stays on the balance, whatever is owed; so does the rest of any payment.
+    """
+    if purpose != FOR_INVOICE:
+        return
+    debts = sorted(open_invoices(customer_id), key=lambda invoice: invoice.number != invoice_number)
+    shares = allocate(amount_micros, [invoice.outstanding_micros for invoice in debts])
+    for invoice, share in zip(debts, shares, strict=True):
+        if share:
+            _allocate(invoice, top_up_id, share)
+
+
+def money_left(customer_id: int, top_up_id: str, amount_micros: int) -> None:
+    """A refund or chargeback was taken off prepaid: re-open what that payment had settled, the last first."""
+    left = amount_micros
+    for invoice_id, settled in _settled_by(customer_id, top_up_id):
+        share = min(left, settled)
+        if share > 0:
+            invoice = db.session.get_one(Invoice, (customer_id, invoice_id), with_for_update=True)
+            _allocate(invoice, top_up_id, -share)
+            left -= share
+
+
+def open_invoices(customer_id: int) -> list[Invoice]:
+    """Invoices that are not fully paid, the oldest first, locked."""
+    return list(
+        db.session.scalars(
+            select(Invoice)
+            .where(Invoice.customer_id == customer_id, Invoice.settled_micros < Invoice.due_cents * 10_000)
+            .order_by(Invoice.issued_at, Invoice.number)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def _settled_by(customer_id: int, top_up_id: str) -> list[tuple[UUID, int]]:
+    """Per invoice what this payment settles now, the share given last first."""
+    rows = db.session.execute(
+        select(Allocation.invoice_id, func.sum(Allocation.amount_micros))
+        .where(Allocation.customer_id == customer_id, Allocation.top_up_id == top_up_id)
+        .group_by(Allocation.invoice_id)
+        .order_by(func.max(Allocation.created_at).desc())
+    )
+    return [(invoice_id, int(settled)) for invoice_id, settled in rows]
+
+
+def _allocate(invoice: Invoice, top_up_id: str, amount_micros: int) -> None:
+    """Settle (or, below zero, re-open) a share of an invoice."""
+    now = utc_now()
+    allocation = Allocation(
+        customer_id=invoice.customer_id,
+        allocation_id=uuid4(),
+        invoice_id=invoice.invoice_id,
+        top_up_id=top_up_id,
+        amount_micros=amount_micros,
+        created_at=now,
+    )
+    allocation.reference = f"allocation-{allocation.allocation_id}"
+    db.session.add(allocation)
+    settles = amount_micros > 0
+    ledger.post(
+        Posting(
+            customer_id=invoice.customer_id,
+            kind="invoice_paid" if settles else "invoice_reopened",
+            debit=Side.PREPAID if settles else Side.RECEIVABLE,
+            credit=Side.RECEIVABLE if settles else Side.PREPAID,
+            amount_micros=abs(amount_micros),
+            reference=allocation.reference,
+        )
+    )
+    invoice.settled_micros += amount_micros
+    invoice.settled_at = now if invoice.outstanding_micros == 0 else None
+    db.session.flush()
+
+
+def paid_on(invoice: Invoice) -> datetime | None:
+    """When the last of it was paid; at its issue when nothing was due."""
+    if invoice.outstanding_micros:
+        return None
+    return invoice.settled_at or invoice.issued_at
