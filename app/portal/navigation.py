@@ -1,0 +1,81 @@
+"""The navigation: which pages there are for whom, which one is open, and how many invoices are due.
+
+A page appears once its slice has registered it, so no entry ever leads nowhere.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from flask import current_app, g, request, url_for
+from flask_babel import lazy_gettext, ngettext
+from flask_babel.speaklater import LazyString
+from flask_login import current_user
+
+from app.portal import due
+
+Entry = tuple[str, LazyString]
+
+CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
+    (
+        ("portal.dashboard", lazy_gettext("Overview")),
+        ("portal.usage", lazy_gettext("Usage")),
+        ("topups.top_up", lazy_gettext("Top up")),
+        ("topups.auto_top_up", lazy_gettext("Automatic top-up")),
+        ("invoicing.invoices", lazy_gettext("Invoices")),
+        ("portal.transactions", lazy_gettext("Transactions")),
+    ),
+    (("topups.payment_methods", lazy_gettext("Payment methods")),),
+)
+STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
+    (
+        ("desk.customers", lazy_gettext("Customers")),
+        ("desk.jobs", lazy_gettext("Failed jobs")),
+        ("desk.mails", lazy_gettext("Mails")),
+        ("desk.api_keys", lazy_gettext("API keys")),
+    ),
+)
+COUNTED: Final = "invoicing.invoices"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry; `count` is 0 when there is nothing to say."""
+
+    url: str
+    label: str
+    current: bool
+    count: int = 0
+    count_label: str = ""
+
+
+@dataclass(frozen=True)
+class Navigation:
+    groups: tuple[tuple[Item, ...], ...]
+    dense: bool
+
+
+def navigation() -> Navigation:
+    """The navigation of this request, made once."""
+    made: Navigation | None = g.get("navigation")
+    if made is None:
+        made = g.navigation = _make()
+    return made
+
+
+def _make() -> Navigation:
+    if not current_user.is_authenticated:
+        return Navigation((), dense=False)
+    staff = bool(current_user.is_operator)
+    groups = STAFF if staff else CUSTOMER
+    entries = [[entry for entry in group if entry[0] in current_app.view_functions] for group in groups]
+    return Navigation(
+        tuple(tuple(_item(*entry) for entry in group) for group in entries if group), dense=staff
+    )
+
+
+def _item(endpoint: str, label: LazyString) -> Item:
+    url = url_for(endpoint)
+    current = request.path == url or request.path.startswith(url.rstrip("/") + "/")
+    count = due.count() if endpoint == COUNTED else 0
+    spoken = ngettext("%(num)s invoice to pay", "%(num)s invoices to pay", count) if count else ""
+    return Item(url, str(label), current, count, spoken)

@@ -1,0 +1,44 @@
+"""People and customers for the tests of pages."""
+
+import re
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app.customers.models import User
+from app.customers.sign_in import add_member, create_user
+from app.db import unit_of_work
+from app.ledger.accounts import open_account
+
+PASSWORD = "correct horse battery staple"
+
+
+def customer_with_user(reference: str = "acme", *, locale: str = "en") -> tuple[int, User]:
+    """A customer and its owner, <reference>@tegoed.example."""
+    email = f"{reference}@tegoed.example"
+    with unit_of_work():
+        customer = open_account({"reference": reference, "name": "Acme", "email": email, "locale": locale})
+        user = create_user(email, "Anna de Vries", locale=locale, password=PASSWORD)
+        add_member(customer.customer_id, user)
+        return customer.customer_id, user
+
+
+def operator() -> User:
+    with unit_of_work():
+        return create_user(
+            "staff@tegoed.example", "Sam Staff", locale="en", password=PASSWORD, is_operator=True
+        )
+
+
+def token_of(page: TestResponse) -> str:
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+    assert found, "the page has no form"
+    return found[1]
+
+
+def sign_in(client: FlaskClient, email: str, *, password: str = PASSWORD, target: str = "") -> TestResponse:
+    page = client.get("/sign-in", query_string={"next": target})
+    return client.post(
+        "/sign-in",
+        data={"csrf_token": token_of(page), "email": email, "password": password, "next": target},
+    )
