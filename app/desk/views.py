@@ -108,7 +108,7 @@ def api_keys() -> str:
     made = None
     if form.validate_on_submit():
         with unit_of_work():
-            _key, made = auth.create_api_key(form.name.data.strip(), created_by=current_user)
+            _key, made = auth.create_api_key(form.name.data, created_by=current_user)
         form = ApiKeyForm(formdata=None)
     return render_template("desk/api_keys.html", form=form, made=made, keys=auth.api_keys())
 

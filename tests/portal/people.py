@@ -17,7 +17,9 @@ def customer_with_user(reference: str = "acme", *, locale: str = "en") -> tuple[
     """A customer and its owner, <reference>@tegoed.example."""
     email = f"{reference}@tegoed.example"
     with unit_of_work():
-        customer = open_account({"reference": reference, "name": "Acme", "email": email, "locale": locale})
+        customer = open_account(
+            {"reference": reference, "name": reference.title(), "email": email, "locale": locale}
+        )
         user = create_user(email, "Anna de Vries", locale=locale, password=PASSWORD)
         add_member(customer.customer_id, user)
         return customer.customer_id, user

@@ -1,0 +1,127 @@
+"""The desk: for operators alone; customers and balances, failed jobs, mails, API keys."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.db import unit_of_work
+from app.jobs import enqueue
+from app.ledger.service import grant
+from app.mail import mail_log
+from tests.fixtures.outside import Mailbox
+from tests.portal.people import customer_with_user, operator, sign_in, token_of
+
+PAGES = ["/desk/customers", "/desk/customers/acme", "/desk/jobs", "/desk/mails", "/desk/api-keys"]
+
+
+@pytest.fixture
+def staff(app: Flask, client: FlaskClient) -> FlaskClient:
+    """The browser of an operator who is signed in."""
+    operator()
+    sign_in(client, "staff@tegoed.example")
+    return client
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_but_an_operator_sees_the_desk(app: Flask, client: FlaskClient, page: str) -> None:
+    customer_with_user()
+    assert client.get(page).location.startswith("/sign-in")
+
+    sign_in(client, "acme@tegoed.example")
+
+    assert client.get(page).status_code == 404
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_operator_sees_every_page_of_it(staff: FlaskClient, page: str) -> None:
+    customer_with_user()
+
+    assert staff.get(page).status_code == 200
+
+
+def test_customers_are_found_with_their_balances(staff: FlaskClient) -> None:
+    acme, _ = customer_with_user("acme")
+    customer_with_user("other")
+    with unit_of_work():
+        grant(acme, 12_340_000, reason="Welcome", reference="welcome")
+
+    page = staff.get("/desk/customers?search=acm").text
+
+    assert "€12.34" in page
+    assert "acme@tegoed.example" in page
+    assert "other@tegoed.example" not in page
+
+
+def test_an_operator_who_signs_in_begins_at_the_customers(staff: FlaskClient) -> None:
+    assert staff.get("/").location == "/desk/customers"
+
+
+def test_a_new_key_is_shown_once_works_and_can_be_revoked(app: Flask, staff: FlaskClient) -> None:
+    customer_with_user()
+    token = token_of(staff.get("/desk/api-keys"))
+
+    made = staff.post("/desk/api-keys", data={"csrf_token": token, "name": "Metering"})
+
+    found = re.search(r"tgd_([a-z0-9]+)_[\w-]{20,}", made.text)
+    assert found
+    assert found[0] not in staff.get("/desk/api-keys").text
+    headers = {"Authorization": f"Bearer {found[0]}"}
+    program = app.test_client()
+    assert program.get("/v1/customers/acme/balance", headers=headers).status_code == 200
+
+    staff.post(f"/desk/api-keys/{found[1]}/revoke", data={"csrf_token": token})
+
+    assert "Revoked on" in staff.get("/desk/api-keys").text
+
+
+def test_a_key_without_a_name_is_not_made(staff: FlaskClient) -> None:
+    token = token_of(staff.get("/desk/api-keys"))
+
+    page = staff.post("/desk/api-keys", data={"csrf_token": token, "name": " "}).text
+
+    assert "Give the key a name." in page
+    assert "tgd_" not in page
+
+
+def test_a_job_that_gave_up_is_listed_with_its_reason_and_sent_again(
+    staff: FlaskClient, run_jobs: Callable[..., int]
+) -> None:
+    enqueue("app.mail.no_such_job", 7, retry_seconds=())
+    run_jobs(failures_expected=True)
+
+    page = staff.get("/desk/jobs")
+    assert "app.mail.no_such_job(7)" in page.text
+    job = re.search(r'action="(/desk/jobs/[^"]+/retry)"', page.text)
+    assert job
+    answer = staff.post(job[1], data={"csrf_token": token_of(page)})
+
+    assert answer.status_code == 303
+    assert "The job is on its way again." in staff.get("/desk/jobs").text
+    gone = staff.post("/desk/jobs/no-such-job/retry", data={"csrf_token": token_of(page)})
+    assert gone.status_code == 404
+
+
+def test_a_mail_is_in_the_log_and_can_be_sent_again(
+    app: Flask, staff: FlaskClient, smtp: Mailbox, run_jobs: Callable[..., int]
+) -> None:
+    customer_with_user()
+    other = app.test_client()
+    other.post(
+        "/sign-in/code",
+        data={"csrf_token": token_of(other.get("/sign-in/code")), "email": "acme@tegoed.example"},
+    )
+    run_jobs()
+    page = staff.get("/desk/mails")
+    assert "is your sign-in code" in page.text
+    (written,) = mail_log()
+
+    staff.post(
+        f"/desk/mails/{written.customer_id}/{written.mail_id}/send-again",
+        data={"csrf_token": token_of(page)},
+    )
+    run_jobs()
+
+    assert len(smtp.messages) == 2
