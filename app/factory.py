@@ -11,6 +11,7 @@ from flask import Flask
 from app import cli, db, errors, health, i18n, jobs, logs
 from app.config import Settings
 from app.customers import auth
+from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
 
@@ -37,6 +38,7 @@ def create_app(settings: Settings) -> Flask:
     i18n.init_app(app, settings)
     errors.init_app(app)
     auth.init_app(app)
+    app.cli.add_command(db_commands)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(ledger_api.blueprint)
     for group in (ledger_cli.group, cli.jobs, cli.users, cli.keys):

@@ -234,7 +234,6 @@ def _compose(message: MailMessage, attachments: Sequence[MailAttachment]) -> Ema
     wire["Date"] = format_datetime(message.created_at)
     stamp = f"{message.created_at:%Y%m%d%H%M%S}"
     wire["Message-ID"] = f"<{message.customer_id}.{message.mail_id}.{stamp}@{domain}>"
-    wire["Content-Language"] = message.locale
     wire["Auto-Submitted"] = "auto-generated"
     wire.set_content(message.text_body)
     wire.add_alternative(message.html_body, subtype="html")
@@ -243,6 +242,8 @@ def _compose(message: MailMessage, attachments: Sequence[MailAttachment]) -> Ema
         wire.add_attachment(
             attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename
         )
+    # Last: adding parts moves every Content-… header into the first of them.
+    wire["Content-Language"] = message.locale
     return wire
 
 

@@ -141,9 +141,9 @@ def _count_attempt(what: str, email: str) -> None:
     key = f"attempts:{what}:{email.strip().lower()[:254]}"
     try:
         with redis_connection().pipeline() as pipe:
+            pipe.set(key, 0, ex=15 * 60, nx=True)
             pipe.incr(key)
-            pipe.expire(key, 15 * 60, nx=True)
-            tries = int(pipe.execute()[0])
+            tries = int(pipe.execute()[1])
     except RedisError:
         current_app.logger.warning("sign-in attempts are not counted: Redis does not answer")
         return
