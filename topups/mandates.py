@@ -186,3 +186,12 @@ def customers_with_pending_methods(now: datetime, limit: int = 200) -> list[int]
             .limit(limit)
         )
     )
+
+
+def customers_with_methods() -> list[int]:
+    """Everybody who has a mandate that is not revoked."""
+    return list(
+        db.session.scalars(
+            select(PaymentMethod.customer_id).where(PaymentMethod.status != "revoked").distinct()
+        )
+    )

@@ -1,0 +1,241 @@
+"""`/v1`: top-ups, automatic top-up and payment methods."""
+
+import hashlib
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, g, jsonify, request
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext
+
+from app import api
+from app.customers import service as customers
+from app.customers.auth import require_api_key
+from app.db import in_unit_of_work
+from app.errors import Invalid
+from app.i18n import LANGUAGES, in_locale
+from app.money import Money
+from topups import service
+from topups.consents import consent_of
+from topups.decision_log import latest
+from topups.models import AutoTopUp, PaymentMethod, TopUp
+
+blueprint = Blueprint("topups_api", __name__, url_prefix="/v1")
+
+_OFF: dict[str, Any] = {
+    "enabled": False,
+    "threshold": None,
+    "amount": None,
+    "target": None,
+    "monthly_maximum": None,
+    "payment_methods": [],
+    "consent": None,
+    "state": "off",
+    "last_decision": None,
+}
+
+
+@blueprint.get("/customers/<reference>/top-ups")
+@require_api_key
+def list_top_ups(reference: str) -> ResponseReturnValue:
+    customer = customers.find_customer(reference)
+    size = api.page_size()
+    found = service.top_ups(customer.customer_id, before_id=request.args.get("cursor"), limit=size + 1)
+    more = found[size - 1].top_up_id if len(found) > size else None
+    return jsonify(api.listed([top_up_json(top_up) for top_up in found[:size]], more))
+
+
+@blueprint.post("/customers/<reference>/top-ups")
+@require_api_key
+@api.idempotent(required=True)
+def create_top_up(reference: str) -> ResponseReturnValue:
+    body = api.read_object("amount", "method", "save_method", "payment_method", "redirect_url", "consent")
+    customer = customers.find_customer(reference)
+    amount = Money.from_json(body.get("amount"), field="amount")
+    # The header's key may be long and is scoped to its caller; its digest fits the row.
+    request_key = "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
+    payment_method = _text(body, "payment_method")
+    if payment_method is not None:
+        top_up = service.pay_with_mandate(customer, amount.micros, payment_method, request_key=request_key)
+    else:
+        top_up = service.request_top_up(
+            customer,
+            amount.micros,
+            request_key=request_key,
+            method=_text(body, "method"),
+            save_method=_boolean(body, "save_method"),
+            redirect_url=_url(body),
+            consent_by=_consent(body) if body.get("consent") else None,
+        )
+    return jsonify(top_up_json(top_up)), 201
+
+
+@blueprint.get("/top-ups/<top_up_id>")
+@require_api_key
+def read_top_up(top_up_id: str) -> ResponseReturnValue:
+    return jsonify(top_up_json(service.find_top_up(top_up_id)))
+
+
+@blueprint.get("/customers/<reference>/auto-top-up")
+@require_api_key
+def read_auto_top_up(reference: str) -> ResponseReturnValue:
+    customer = customers.find_customer(reference)
+    return jsonify(auto_top_up_json(customer.customer_id))
+
+
+@blueprint.put("/customers/<reference>/auto-top-up")
+@require_api_key
+def change_auto_top_up(reference: str) -> ResponseReturnValue:
+    body = api.read_object(
+        "enabled", "threshold", "amount", "target", "monthly_maximum", "payment_methods", "consent"
+    )
+    customer = customers.find_customer(reference)
+    customer_id = customer.customer_id
+    wish = service.RuleWish(
+        enabled=_boolean(body, "enabled"),
+        threshold_micros=Money.from_json(body.get("threshold"), field="threshold").micros,
+        amount_micros=_optional_money(body, "amount"),
+        target_micros=_optional_money(body, "target"),
+        monthly_maximum_micros=Money.from_json(body.get("monthly_maximum"), field="monthly_maximum").micros,
+        payment_methods=_ids(body, "payment_methods"),
+        consent_by=_consent(body) if body.get("consent") else None,
+    )
+    locale = str((body.get("consent") or {}).get("locale") or customer.locale)
+
+    def save() -> dict[str, Any]:
+        with in_locale(locale):
+            service.save_rule(customer_id, wish)
+        return auto_top_up_json(customer_id)
+
+    return jsonify(in_unit_of_work(save))
+
+
+@blueprint.get("/customers/<reference>/payment-methods")
+@require_api_key
+def list_payment_methods(reference: str) -> ResponseReturnValue:
+    customer = customers.find_customer(reference)
+    methods = service.payment_methods(customer.customer_id, with_revoked=True)
+    return jsonify(api.listed([payment_method_json(method) for method in methods], None))
+
+
+def top_up_json(top_up: TopUp) -> dict[str, Any]:
+    return {
+        "id": top_up.top_up_id,
+        "status": top_up.status.value,
+        "purpose": top_up.purpose,
+        "invoice": top_up.invoice_number,
+        "origin": top_up.origin,
+        "amount": Money(top_up.amount_micros).to_json(),
+        "refunded": Money(top_up.refunded_micros).to_json(),
+        "charged_back": Money(top_up.charged_back_micros).to_json(),
+        "method": top_up.method,
+        "payment_method": top_up.payment_method_id,
+        "mollie_payment_id": top_up.mollie_payment_id,
+        "checkout_url": top_up.checkout_url,
+        "failure_code": top_up.failure_code,
+        "expected_on": top_up.expected_on.isoformat() if top_up.expected_on else None,
+        "created_at": top_up.created_at.isoformat(),
+    }
+
+
+def payment_method_json(method: PaymentMethod) -> dict[str, Any]:
+    return {
+        "id": method.payment_method_id,
+        "method": method.method,
+        "status": method.status,
+        "label": service.method_label(method),
+        "mandate_reference": method.mandate_reference,
+    }
+
+
+def auto_top_up_json(customer_id: int) -> dict[str, Any]:
+    row = service.find_rule(customer_id)
+    methods = [m for m in service.payment_methods(customer_id) if m.position is not None]
+    if row is None:
+        return _OFF | {"payment_methods": [m.payment_method_id for m in methods]}
+    summary = service.summary(customer_id)
+    decision = latest(customer_id)
+    return {
+        "enabled": row.enabled,
+        "threshold": Money(row.threshold_micros).to_json(),
+        "amount": _money(row.amount_micros),
+        "target": _money(row.target_micros),
+        "monthly_maximum": Money(row.monthly_maximum_micros).to_json(),
+        "month_used": Money(summary.month_used_micros).to_json(),
+        "month_in_flight": Money(summary.month_in_flight_micros).to_json(),
+        "payment_methods": [m.payment_method_id for m in methods],
+        "consent": _consent_json(row),
+        "state": summary.state,
+        "last_decision": {
+            "at": decision.decided_at.isoformat(),
+            "outcome": "charged" if decision.top_up_id else "none",
+            "reason": decision.reason.value,
+        }
+        if decision
+        else None,
+    }
+
+
+def _consent_json(row: AutoTopUp) -> dict[str, Any] | None:
+    consent = consent_of(row)
+    if consent is None:
+        return None
+    return {
+        "text_version": consent.text_version,
+        "locale": consent.locale,
+        "given_at": consent.given_at.isoformat(),
+        "ip": consent.ip_address,
+    }
+
+
+def _money(micros: int | None) -> dict[str, str] | None:
+    return Money(micros).to_json() if micros is not None else None
+
+
+def _optional_money(body: dict[str, Any], name: str) -> int | None:
+    return None if body.get(name) is None else Money.from_json(body[name], field=name).micros
+
+
+def _boolean(body: dict[str, Any], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise Invalid(lazy_gettext("Give true or false."), field=name)
+    return value
+
+
+def _text(body: dict[str, Any], name: str, most: int = 64) -> str | None:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, str) or not 1 <= len(value) <= most):
+        raise Invalid(lazy_gettext("Give a text of 1 to %(most)s characters.", most=most), field=name)
+    return value
+
+
+def _ids(body: dict[str, Any], name: str) -> list[str] | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Invalid(lazy_gettext("Give a list of ids."), field=name)
+    return value
+
+
+def _url(body: dict[str, Any]) -> str | None:
+    url = _text(body, "redirect_url", 2000)
+    if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+        raise Invalid(lazy_gettext("Give a full http or https address."), field="redirect_url")
+    return url
+
+
+def _consent(body: dict[str, Any]) -> service.GivenBy:
+    """What the provider says about the consent it took: `{"locale", "ip"}`."""
+    given = body["consent"]
+    if not isinstance(given, dict) or not set(given) <= {"locale", "ip", "text_version", "given_at"}:
+        raise Invalid(lazy_gettext("A consent has locale and ip."), field="consent")
+    if given.get("locale") not in (*LANGUAGES, None):
+        raise Invalid(
+            lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(LANGUAGES)), field="consent"
+        )
+    ip = given.get("ip")
+    if ip is not None and (not isinstance(ip, str) or len(ip) > 45):
+        raise Invalid(lazy_gettext("Give the payer's IP address."), field="consent")
+    return service.GivenBy(ip_address=ip, user_id=None)

@@ -1,0 +1,104 @@
+"""Jobs of the top-ups: each takes ids, may run twice, and can be found again from rows by the sweep."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select, update
+
+from app.clock import utc_now
+from app.db import db, in_unit_of_work
+from app.errors import NotFound
+from app.jobs import enqueue
+from app.ledger.service import customers_wanting_attention
+from topups import auto, charging, gateway, mandates, reconciliation, syncing
+from topups.models import TopUp, WebhookCall
+
+SWEEP_LIMIT = 500
+_RESENT_AFTER = timedelta(minutes=2)
+_WEBHOOK_WAITS = timedelta(seconds=30)
+_log = structlog.get_logger("topups.jobs")
+
+
+def charge(top_up_id: str) -> None:
+    """Charge the mandate of a requested top-up."""
+    charging.charge(top_up_id)
+
+
+def sync(top_up_id: str) -> None:
+    """Look at Mollie. While it does not answer, the sweep comes back by itself."""
+    try:
+        syncing.sync_payment(top_up_id)
+    except gateway.NoAnswer:
+        _log.warning("sync_postponed", top_up_id=top_up_id)
+    except NotFound:
+        _log.warning("sync_of_unknown_top_up", top_up_id=top_up_id)
+
+
+def evaluate(customer_id: int) -> None:
+    """Decide whether to top up automatically now."""
+    in_unit_of_work(auto.evaluate, int(customer_id))
+
+
+def sync_mandates(customer_id: int) -> None:
+    """Mirror Mollie's mandates of a customer."""
+    try:
+        mandates.sync_mandates(int(customer_id))
+    except gateway.NoAnswer:
+        _log.warning("mandates_postponed", customer_id=customer_id)
+        raise
+
+
+def sweep() -> None:
+    """Find what was lost: looks that are due, webhooks that nobody handled, evaluations, pending mandates."""
+    now = utc_now()
+    due = list(
+        db.session.execute(
+            select(TopUp.customer_id, TopUp.top_up_id)
+            .where(TopUp.look_at <= now)
+            .order_by(TopUp.look_at)
+            .limit(SWEEP_LIMIT)
+        )
+    )
+    waiting = list(
+        db.session.scalars(
+            select(WebhookCall.top_up_id)
+            .where(WebhookCall.handled_at.is_(None), WebhookCall.received_at < now - _WEBHOOK_WAITS)
+            .distinct()
+            .limit(SWEEP_LIMIT)
+        )
+    )
+    evaluations = auto.due_for_evaluation(now)
+    attention = customers_wanting_attention()
+    pending = mandates.customers_with_pending_methods(now)
+    for customer_id, top_up_id in due:
+        in_unit_of_work(_send_look, customer_id, top_up_id)
+    for top_up_id in set(waiting) - {row.top_up_id for row in due}:
+        enqueue("topups.jobs.sync", top_up_id)
+    for customer_id in evaluations:
+        in_unit_of_work(auto.note_evaluation_sent, customer_id, now)
+    for customer_id in {*evaluations, *attention}:
+        enqueue("topups.jobs.evaluate", customer_id)
+    for customer_id in pending:
+        enqueue("topups.jobs.sync_mandates", customer_id)
+
+
+def _send_look(customer_id: int, top_up_id: str) -> None:
+    """The look is sent once per couple of minutes, however long the queue is."""
+    db.session.execute(
+        update(TopUp)
+        .where(TopUp.customer_id == customer_id, TopUp.top_up_id == top_up_id)
+        .values(look_at=utc_now() + _RESENT_AFTER)
+    )
+    enqueue("topups.jobs.sync", top_up_id)
+
+
+def reconcile() -> None:
+    """Walk Mollie's newest payments, refunds and chargebacks and apply what was missed."""
+    for line in reconciliation.reconcile():
+        _log.warning("reconciled", change=line)
+
+
+def mandates_daily() -> None:
+    """Look at every customer's mandates once a day: they end without a webhook."""
+    for customer_id in mandates.customers_with_methods():
+        enqueue("topups.jobs.sync_mandates", customer_id, queue="bulk")

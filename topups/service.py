@@ -1,0 +1,132 @@
+"""Top-ups as other slices and the shell use them. A thin facade: what happens stands in the named modules.
+
+`request_top_up`, `pay_with_mandate`, `sync_payment`, `ways_to_pay`, `revoke_method` and `sync_mandates` call
+Mollie and are called outside a unit of work; everything else joins the caller's.
+"""
+
+from typing import Literal
+
+from sqlalchemy import select, tuple_
+
+from app.customers.models import Customer
+from app.db import db
+from topups.auto import evaluate, refresh_marks
+from topups.consents import GivenBy
+from topups.labels import STATUSES, failure_text, method_label
+from topups.mandates import chargeable_method, find_method, move_up, payment_methods, sync_mandates
+from topups.mandates import revoke as revoke_method
+from topups.methods import method_name, ways_to_pay
+from topups.models import AutoTopUp, Chargeback, Consent, PaymentMethod, Refund, TopUp
+from topups.payments import Wish, find_top_up, request
+from topups.rules import RuleWish, find_rule, resume, switch_off
+from topups.rules import save as save_rule
+from topups.states import Status
+from topups.subscriptions import on_money_arrived, on_money_left
+from topups.summary import DecisionLine, MoneyUnderWay, Summary, payments_under_way, summary
+from topups.syncing import sync_payment
+
+Purpose = Literal["balance", "invoice"]
+
+
+def request_top_up(
+    customer: Customer,
+    amount_micros: int,
+    *,
+    request_key: str,
+    method: str | None = None,
+    purpose: Purpose = "balance",
+    invoice_number: str | None = None,
+    save_method: bool = False,
+    redirect_url: str | None = None,
+    consent_by: GivenBy | None = None,
+) -> TopUp:
+    """A payment at Mollie's checkout; send the payer to its `checkout_url`. See `payments.request`."""
+    return request(
+        Wish(
+            customer_id=customer.customer_id,
+            amount_micros=amount_micros,
+            request_key=request_key,
+            method=method,
+            purpose=purpose,
+            invoice_number=invoice_number,
+            save_method=save_method,
+            redirect_url=redirect_url,
+            consent_by=consent_by,
+        )
+    )
+
+
+def pay_with_mandate(
+    customer: Customer,
+    amount_micros: int,
+    payment_method_id: str,
+    *,
+    request_key: str,
+    purpose: Purpose = "balance",
+    invoice_number: str | None = None,
+) -> TopUp:
+    """Charge a stored mandate now, at the customer's own request. See `payments.request`."""
+    return request(
+        Wish(
+            customer_id=customer.customer_id,
+            amount_micros=amount_micros,
+            request_key=request_key,
+            payment_method_id=payment_method_id,
+            purpose=purpose,
+            invoice_number=invoice_number,
+        )
+    )
+
+
+def top_ups(customer_id: int, *, before_id: str | None = None, limit: int = 50) -> list[TopUp]:
+    """A customer's top-ups, the newest first, those after `before_id` in that order."""
+    query = select(TopUp).where(TopUp.customer_id == customer_id)
+    if before_id is not None:
+        last = find_top_up(before_id, customer_id)
+        query = query.where(
+            tuple_(TopUp.created_at, TopUp.top_up_id) < tuple_(last.created_at, last.top_up_id)
+        )
+    query = query.order_by(TopUp.created_at.desc(), TopUp.top_up_id.desc()).limit(limit)
+    return list(db.session.scalars(query))
+
+
+__all__ = [
+    "STATUSES",
+    "AutoTopUp",
+    "Chargeback",
+    "Consent",
+    "DecisionLine",
+    "GivenBy",
+    "MoneyUnderWay",
+    "PaymentMethod",
+    "Refund",
+    "RuleWish",
+    "Status",
+    "Summary",
+    "TopUp",
+    "chargeable_method",
+    "evaluate",
+    "failure_text",
+    "find_method",
+    "find_rule",
+    "find_top_up",
+    "method_label",
+    "method_name",
+    "move_up",
+    "on_money_arrived",
+    "on_money_left",
+    "pay_with_mandate",
+    "payment_methods",
+    "payments_under_way",
+    "refresh_marks",
+    "request_top_up",
+    "resume",
+    "revoke_method",
+    "save_rule",
+    "summary",
+    "switch_off",
+    "sync_mandates",
+    "sync_payment",
+    "top_ups",
+    "ways_to_pay",
+]

@@ -1,0 +1,160 @@
+"""How automatic top-up stands, as values for a page: one sentence's facts, the month, the last decision."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from sqlalchemy import select
+
+from app.clock import utc_now
+from app.db import db
+from topups import decision_log, labels, situation
+from topups.decisions import Reason
+from topups.models import AutoTopUp, TopUp, TopUpDecision
+from topups.states import UNDER_WAY, Status
+
+State = Literal["off", "on", "paused", "no_method"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionLine:
+    """One decision in the reader's words."""
+
+    at: datetime
+    reason: Reason
+    text: str
+    remedy: str | None
+    available_micros: int
+    in_flight_micros: int
+    amount_micros: int
+    times: int
+    top_up_id: str | None
+    kind: str  # of the tag: ok, look, info, quiet
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoneyUnderWay:
+    """A payment that has not ended: what it is for, when it is expected, what was credited already."""
+
+    top_up_id: str
+    amount_micros: int
+    purpose: str
+    invoice_number: str | None
+    method: str | None
+    origin: str
+    status: Status
+    created_at: datetime
+    expected_on: date | None
+    provisional_micros: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Automatic top-up in one sentence's facts. Amounts are None where there is no rule yet."""
+
+    state: State
+    threshold_micros: int | None = None
+    amount_micros: int | None = None
+    target_micros: int | None = None
+    monthly_maximum_micros: int | None = None
+    method_label: str | None = None
+    month_used_micros: int = 0  # in flight included
+    month_in_flight_micros: int = 0
+    enabled_at: datetime | None = None
+    paused_at: datetime | None = None
+    paused_because: str | None = None
+    last_decision: DecisionLine | None = None
+    under_way: tuple[MoneyUnderWay, ...] = ()
+
+    @property
+    def under_way_micros(self) -> int:
+        """Money on its way to the balance and not in it yet."""
+        return sum(m.amount_micros - m.provisional_micros for m in self.under_way if m.purpose == "balance")
+
+
+_KINDS = {
+    Reason.CHARGED: "ok",
+    Reason.ABOVE_THRESHOLD: "quiet",
+    Reason.IN_FLIGHT: "quiet",
+    Reason.DISABLED: "quiet",
+}
+
+
+def decision_line(decision: TopUpDecision) -> DecisionLine:
+    remedy = labels.REMEDIES.get(decision.reason)
+    return DecisionLine(
+        at=decision.decided_at,
+        reason=decision.reason,
+        text=str(labels.REASONS[decision.reason]),
+        remedy=str(remedy) if remedy else None,
+        available_micros=decision.available_micros,
+        in_flight_micros=decision.in_flight_micros,
+        amount_micros=decision.amount_micros,
+        times=decision.times,
+        top_up_id=decision.top_up_id,
+        kind=_KINDS.get(decision.reason, "look"),
+    )
+
+
+def payments_under_way(customer_id: int, invoice_number: str | None = None) -> list[MoneyUnderWay]:
+    """Payments that Mollie or the bank is working on, the oldest first; of one invoice when it is named.
+
+    A checkout page that nobody has paid is not under way.
+    """
+    query = select(TopUp).where(
+        TopUp.customer_id == customer_id,
+        TopUp.status.in_(UNDER_WAY),
+        (TopUp.sequence_type == "recurring") | (TopUp.status == Status.PENDING),
+    )
+    if invoice_number is not None:
+        query = query.where(TopUp.invoice_number == invoice_number)
+    return [
+        MoneyUnderWay(
+            top_up_id=top_up.top_up_id,
+            amount_micros=top_up.amount_micros,
+            purpose=top_up.purpose,
+            invoice_number=top_up.invoice_number,
+            method=top_up.method,
+            origin=top_up.origin,
+            status=top_up.status,
+            created_at=top_up.created_at,
+            expected_on=top_up.expected_on,
+            provisional_micros=top_up.provisional_micros,
+        )
+        for top_up in db.session.scalars(query.order_by(TopUp.created_at))
+    ]
+
+
+def _state(row: AutoTopUp, *, has_method: bool) -> State:
+    if not row.enabled:
+        return "off"
+    if row.paused_at is not None:
+        return "paused"
+    return "on" if has_method else "no_method"
+
+
+def summary(customer_id: int) -> Summary:
+    """For dashboard and settings page alike."""
+    now = utc_now()
+    under_way = tuple(payments_under_way(customer_id))
+    row = db.session.get(AutoTopUp, customer_id)
+    methods = situation.ordered_methods(customer_id)
+    label = labels.method_label(methods[0]) if methods else None
+    if row is None:
+        return Summary(state="off", method_label=label, under_way=under_way)
+    last = decision_log.latest(customer_id)
+    return Summary(
+        state=_state(row, has_method=bool(methods)),
+        threshold_micros=row.threshold_micros,
+        amount_micros=row.amount_micros,
+        target_micros=row.target_micros,
+        monthly_maximum_micros=row.monthly_maximum_micros,
+        method_label=label,
+        month_used_micros=situation.month_used_micros(customer_id, now),
+        month_in_flight_micros=situation.month_in_flight_micros(customer_id, now),
+        enabled_at=row.enabled_at,
+        paused_at=row.paused_at,
+        paused_because=row.paused_because,
+        last_decision=decision_line(last) if last else None,
+        under_way=under_way,
+    )
