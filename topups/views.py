@@ -1,0 +1,277 @@
+"""Pages for the customer: top up, the payment's own page, automatic top-up, payment methods."""
+
+import secrets
+from datetime import timedelta
+from typing import Any, Final
+
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, lazy_gettext
+from flask_login import current_user
+
+from app.clock import utc_now
+from app.config import settings
+from app.customers.auth import customer_required
+from app.db import in_unit_of_work
+from app.errors import AppError, Forbidden
+from app.ledger.service import get_balance
+from topups import consents, decision_log, gateway, service
+from topups.amounts import parse_amount
+from topups.forms import RuleForm, TopUpForm
+from topups.sentences import rule_sentence
+from topups.states import ENDED, LOST, UNANSWERED
+from topups.summary import decision_line
+
+blueprint = Blueprint("topups", __name__, template_folder="templates")
+
+PRESETS_MICROS: Final = (25_000_000, 50_000_000, 100_000_000)
+LOOK_AT_MOST_EVERY: Final = timedelta(seconds=2)
+REFRESH_SECONDS: Final = 3
+SLOW_REFRESH_SECONDS: Final = 30
+_PAYMENT_METHOD = "mandate:"
+
+
+@blueprint.get("/top-up")
+@customer_required
+def top_up() -> str:
+    """Choose amount and method."""
+    asked = parse_amount(request.args.get("amount", ""))
+    form = TopUpForm(formdata=None, amount=asked or settings().top_up_default_micros)
+    return _top_up_page(form)
+
+
+@blueprint.post("/top-up")
+@customer_required
+def start_top_up() -> ResponseReturnValue:
+    """Make the payment and send the payer to the checkout; a page sent twice makes one payment."""
+    _refuse_viewers()
+    form = TopUpForm()
+    if not form.validate_on_submit():
+        return _top_up_page(form), 422
+    try:
+        made = _pay(form)
+    except AppError as error:
+        _explain(form, error)
+        return _top_up_page(form), error.status
+    if made.checkout_url is not None and made.status not in ENDED:
+        return redirect(made.checkout_url)
+    return redirect(url_for("topups.payment", top_up_id=made.top_up_id))
+
+
+@blueprint.get("/top-up/<top_up_id>")
+@customer_required
+def payment(top_up_id: str) -> str:
+    """Where a payer comes back to: what is so, and what comes next. Success is never inferred."""
+    customer_id = g.customer.customer_id
+    found = service.find_top_up(top_up_id, customer_id)
+    if found.status not in ENDED and _may_look(found):
+        try:
+            found = service.sync_payment(top_up_id)
+        except gateway.NoAnswer:
+            found = service.find_top_up(top_up_id, customer_id)
+    turns = min(request.args.get("turn", 0, type=int), 1000)
+    return render_template(
+        "topups/payment.html",
+        top_up=found,
+        ended=found.status in ENDED,
+        lost=found.status in LOST,
+        waiting_for_payer=found.status is service.Status.OPEN,
+        unanswered=found.status in UNANSWERED,
+        method_name=service.method_name(found.method),
+        failure=service.failure_text(found) if found.status in LOST else None,
+        balance_micros=get_balance(customer_id).available_micros,
+        refresh_seconds=REFRESH_SECONDS if turns < 40 else SLOW_REFRESH_SECONDS,
+        turn=turns + 1,
+    )
+
+
+@blueprint.get("/automatic-top-up")
+@customer_required
+def auto_top_up() -> str:
+    """The rule as a sentence, its form, this month, the last decisions."""
+    row = service.find_rule(g.customer.customer_id)
+    fill = request.args.get("fill") or ("target" if row is not None and row.target_micros else "amount")
+    form = RuleForm(
+        formdata=None,
+        fill=fill if fill == "target" else "amount",
+        threshold=row.threshold_micros if row else 10_000_000,
+        amount=(row.amount_micros if row else None) or settings().top_up_default_micros,
+        target=(row.target_micros if row else None) or 50_000_000,
+        monthly_maximum=row.monthly_maximum_micros if row else settings().auto_monthly_maximum_default_micros,
+    )
+    return _auto_page(form)
+
+
+@blueprint.post("/automatic-top-up")
+@customer_required
+def save_auto_top_up() -> ResponseReturnValue:
+    _refuse_viewers()
+    form = RuleForm()
+    if not form.validate_on_submit():
+        return _auto_page(form), 422
+    wish = service.RuleWish(
+        enabled=True,
+        threshold_micros=form.threshold.data or 0,
+        amount_micros=None if form.by_target else form.amount.data,
+        target_micros=form.target.data if form.by_target else None,
+        monthly_maximum_micros=form.monthly_maximum.data or 0,
+        consent_by=_given_by(),
+    )
+    try:
+        in_unit_of_work(service.save_rule, g.customer.customer_id, wish)
+    except AppError as error:
+        _explain(form, error)
+        return _auto_page(form), error.status
+    flash(gettext("Your rule is saved. Automatic top-up is on."), "success")
+    if not form.by_target and (form.amount.data or 0) < (form.threshold.data or 0):
+        flash(
+            gettext("The top-up amount is below the threshold, so one top-up may not be enough."), "warning"
+        )
+    return redirect(url_for("topups.auto_top_up"))
+
+
+@blueprint.post("/automatic-top-up/off")
+@customer_required
+def switch_off() -> ResponseReturnValue:
+    _refuse_viewers()
+    in_unit_of_work(service.switch_off, g.customer.customer_id)
+    flash(gettext("Automatic top-up is off."), "success")
+    return redirect(url_for("topups.auto_top_up"))
+
+
+@blueprint.post("/automatic-top-up/resume")
+@customer_required
+def resume() -> ResponseReturnValue:
+    _refuse_viewers()
+    in_unit_of_work(service.resume, g.customer.customer_id)
+    flash(gettext("Automatic top-up is on again."), "success")
+    return redirect(url_for("topups.auto_top_up"))
+
+
+@blueprint.get("/payment-methods")
+@customer_required
+def payment_methods() -> str:
+    methods = service.payment_methods(g.customer.customer_id)
+    return render_template("topups/payment_methods.html", methods=[_method_line(m) for m in methods])
+
+
+@blueprint.post("/payment-methods/<payment_method_id>/up")
+@customer_required
+def move_up(payment_method_id: str) -> ResponseReturnValue:
+    _refuse_viewers()
+    in_unit_of_work(service.move_up, g.customer.customer_id, payment_method_id)
+    return redirect(url_for(_back_to()))
+
+
+@blueprint.post("/payment-methods/<payment_method_id>/revoke")
+@customer_required
+def revoke(payment_method_id: str) -> ResponseReturnValue:
+    _refuse_viewers()
+    try:
+        service.revoke_method(g.customer.customer_id, payment_method_id)
+    except gateway.GatewayError:
+        flash(gettext("We cannot reach the bank right now. Try again in a moment."), "danger")
+    else:
+        flash(gettext("The mandate has been withdrawn."), "success")
+    return redirect(url_for("topups.payment_methods"))
+
+
+def _pay(form: TopUpForm) -> service.TopUp:
+    chosen = form.method.data or ""
+    request_key = f"form:{form.token.data}"
+    if chosen.startswith(_PAYMENT_METHOD):
+        return service.pay_with_mandate(
+            g.customer,
+            form.amount.data or 0,
+            chosen.removeprefix(_PAYMENT_METHOD),
+            request_key=request_key,
+        )
+    return service.request_top_up(
+        g.customer,
+        form.amount.data or 0,
+        request_key=request_key,
+        method=None if chosen == "any" else chosen,
+        save_method=bool(form.save_method.data),
+        consent_by=_given_by() if form.save_method.data else None,
+    )
+
+
+def _top_up_page(form: TopUpForm) -> str:
+    """The page with a fresh token, unless what was typed is only being corrected."""
+    customer_id = g.customer.customer_id
+    amount_micros = form.amount.data or settings().top_up_default_micros
+    mandates = [m for m in service.payment_methods(customer_id) if m.status == "valid"]
+    choices = [(_PAYMENT_METHOD + m.payment_method_id, service.method_label(m)) for m in mandates]
+    offered = service.ways_to_pay(amount_micros)
+    choices += [(m.method_id, m.description) for m in offered]
+    if not offered:
+        choices.append(("any", gettext("Choose at the payment page")))
+    form.method.choices = choices
+    if form.method.data not in dict(choices):
+        form.method.data = choices[0][0]
+    form.token.data = secrets.token_hex(16)
+    form.token.raw_data = None
+    return render_template(
+        "topups/top_up.html",
+        form=form,
+        presets=PRESETS_MICROS,
+        consent=consents.short_text("save_method"),
+        consent_text=consents.full_text("save_method"),
+        balance_micros=get_balance(customer_id).available_micros,
+        under_way=[p for p in service.payments_under_way(customer_id) if p.purpose == "balance"],
+    )
+
+
+def _auto_page(form: RuleForm) -> str:
+    customer_id = g.customer.customer_id
+    summary = service.summary(customer_id)
+    methods = [m for m in service.payment_methods(customer_id) if m.position is not None]
+    return render_template(
+        "topups/auto_top_up.html",
+        form=form,
+        summary=summary,
+        sentence=rule_sentence(summary),
+        methods=[_method_line(m) for m in methods],
+        decisions=[decision_line(d) for d in decision_log.last_decisions(customer_id)],
+        consent=consents.short_text("automatic_top_up"),
+        consent_text=consents.full_text("automatic_top_up"),
+    )
+
+
+def _method_line(method: service.PaymentMethod) -> dict[str, Any]:
+    states = {
+        "valid": ("ok", lazy_gettext("valid")),
+        "pending": ("look", lazy_gettext("not confirmed yet")),
+        "revoked": ("lost", lazy_gettext("withdrawn")),
+    }
+    kind, text = states[method.status]
+    if method.status == "valid" and method.waits_for_customer:
+        kind, text = "look", lazy_gettext("refused last time")
+    return {"method": method, "label": service.method_label(method), "tag_kind": kind, "tag_text": text}
+
+
+def _explain(form: Any, error: AppError) -> None:
+    """The service's refusal, beside the field it is about."""
+    field = getattr(form, str(error.extra.get("field")), None)
+    message = str(error.detail or error.title)
+    if field is not None and hasattr(field, "errors"):
+        field.errors = [*field.errors, message]
+    else:
+        flash(message, "danger")
+
+
+def _may_look(found: service.TopUp) -> bool:
+    return found.looked_at is None or utc_now() - found.looked_at > LOOK_AT_MOST_EVERY
+
+
+def _given_by() -> consents.GivenBy:
+    return consents.GivenBy(ip_address=request.remote_addr, user_id=current_user.user_id)
+
+
+def _refuse_viewers() -> None:
+    if g.role == "viewer":
+        raise Forbidden(lazy_gettext("You can view this, not change it."))
+
+
+def _back_to() -> str:
+    return "topups.auto_top_up" if request.form.get("next") == "auto" else "topups.payment_methods"
