@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -69,7 +69,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Everything up to the addresses."""
-        for name in self.home.end_orphans():
+        for name in self.home.end_orphans(self.plan.stop_seconds):
             say(f"ended {name}, left over from a run that was killed")
         urls = self.servers.start()
         for notice in self.home.notices:
@@ -80,7 +80,7 @@ class Supervisor:
             urls=urls,
         )
         self.children.begin(self.plan.stand_ins())
-        self._run_step("migrate", "flask", "--app", "wsgi", "db", "upgrade")
+        self._run_step("migrate", self.plan.migration())
         self.children.begin(self.plan.product())
         if not wait_ready(self.children, self.signals.pause, timeout_seconds=READY_SECONDS):
             raise StartFailed(f"not everything answers after {READY_SECONDS:g} s; see {self.home.logs}")
@@ -102,12 +102,11 @@ class Supervisor:
         self.servers.stop()
         self.home.forget_children()
 
-    def _run_step(self, name: str, *arguments: str) -> str:
+    def _run_step(self, name: str, command: Sequence[str]) -> str:
         """Run something that ends by itself; answers what it printed. Raises StartFailed."""
         log = self.home.log(name)
         log.write_bytes(b"")
         printed = self.home.logs / f"{name}.out"
-        command = [sys.executable, "-m", *arguments]
         with log.open("ab") as errors, printed.open("wb") as output:
             printed.chmod(0o600)
             step = spawn(command, env=self.children.environment, output=output, errors=errors, cwd=ROOT)
@@ -131,7 +130,7 @@ class Supervisor:
         known: dict[str, Any] | None = self.home.read(LOADED)
         if known is None or self.servers.new:
             say("loading the demo data …")
-            said = self._run_step("demo", "app.demo", "load")
+            said = self._run_step("demo", self.plan.demo_load())
             try:
                 known = json.loads(said.strip().splitlines()[-1])
             except (ValueError, IndexError):
@@ -161,7 +160,7 @@ class Supervisor:
         say("\n          ".join(lines))
 
 
-def main(environ: Mapping[str, str]) -> int:
+def main(environ: Mapping[str, str], make_plan: Callable[..., Plan] = Plan) -> int:
     """Run until told to stop; 0 after a clean stop, 1 when Tegoed could not run."""
     began = time.monotonic()
     signals = Signals()
@@ -175,8 +174,8 @@ def main(environ: Mapping[str, str]) -> int:
     supervisor: Supervisor | None = None
     code = 1
     try:
-        plan = Plan(environ, home.path, _addresses(home, port))
-        supervisor = Supervisor(home, plan, signals, Servers(home, plan), Children(home))
+        plan = make_plan(environ, home.path, _addresses(home, port))
+        supervisor = Supervisor(home, plan, signals, Servers(home, plan), Children(home, plan.stop_seconds))
         supervisor.start()
         say(f"started in {time.monotonic() - began:.1f} s")
         supervisor.watch()

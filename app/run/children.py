@@ -16,7 +16,6 @@ from app.run.processes import end, end_session, spawn
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 10.0
 
 
 @dataclass
@@ -36,6 +35,7 @@ class Children:
     """All stateless children of a home; `environment` is what each of them gets."""
 
     home: Home
+    stop_seconds: float
     environment: dict[str, str] = field(default_factory=dict)
     running: list[Running] = field(default_factory=list)
 
@@ -69,7 +69,7 @@ class Children:
         for process in processes:
             if process.poll() is None:
                 process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + self.stop_seconds
         for process in processes:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))

@@ -167,13 +167,14 @@ class Home:
     def forget_children(self) -> None:
         (self.path / "children.json").unlink(missing_ok=True)
 
-    def end_orphans(self) -> list[str]:
+    def end_orphans(self, patience_seconds: float) -> list[str]:
         """End children that outlived a killed supervisor; answers their names."""
         noted = self.read("children.json") or {}
         if noted.get("boot") != _boot():
             return []
         found = {name: _left_of(pid, ticks) for name, (pid, ticks) in noted["children"].items()}
-        end_processes([process for left in found.values() for process in left])
+        left_over = [process for left in found.values() for process in left]
+        end_processes(left_over, timeout_seconds=patience_seconds)
         self.forget_children()
         return [name for name, left in found.items() if left]
 

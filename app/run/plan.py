@@ -59,6 +59,7 @@ class Plan:
     given: Mapping[str, str]
     home: Path
     addresses: Addresses
+    stop_seconds: float = 10.0  # how long a child may take to end by itself
     web_workers: int = field(default_factory=lambda: max(2, min(8, os.cpu_count() or 2)))
 
     @property
@@ -106,6 +107,14 @@ class Plan:
         given = {name: value for name, value in self.given.items() if value != ""}
         always = {"TEGOED_HOME": str(self.home), "TEGOED_DEMO": "1" if self.has_demo else "0"}
         return ours | given | always
+
+    def migration(self) -> tuple[str, ...]:
+        """The command that brings the database to this version."""
+        return (sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade")
+
+    def demo_load(self) -> tuple[str, ...]:
+        """The command that loads the demo data once; its last line is JSON: api_key, customers, operator."""
+        return (sys.executable, "-m", "app.demo", "load")
 
     def stand_ins(self) -> list[Child]:
         """The world around the product: a local Mollie, a mailbox."""
