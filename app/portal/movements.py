@@ -1,0 +1,72 @@
+"""Movements with what lies behind them: how a top-up was paid, what is provisional, where to read on."""
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from flask_babel import gettext, lazy_gettext
+from flask_babel.speaklater import LazyString
+
+from app.i18n import day
+from app.ledger.statement import USAGE, Movement
+from app.ledger.wording import Described, describe
+from app.portal.links import link
+from topups import service as topups
+from topups.service import TopUp
+
+TOP_UP: Final = re.compile(r"topup-(tu_[a-z0-9]+_[a-z0-9]+)-(paid|provisional|provisional-reversed)")
+INVOICED: Final = ("invoice_due", "invoice_paid", "invoice_reopened", "credits_used", "rounding")
+LOOKED_UP: Final = 50
+METHODS: Final[dict[str, str | LazyString]] = {
+    "ideal": "iDEAL | Wero",
+    "bancontact": "Bancontact",
+    "creditcard": lazy_gettext("credit card"),
+    "directdebit": lazy_gettext("direct debit"),
+    "banktransfer": lazy_gettext("bank transfer"),
+    "paypal": "PayPal",
+}
+
+
+def told(customer_id: int, movements: tuple[Movement, ...]) -> tuple[Described, ...]:
+    """Ready for the page. One statement more where top-ups are among them."""
+    ids = {found[1] for m in movements if (found := TOP_UP.fullmatch(m.reference))}
+    known = {t.top_up_id: t for t in topups.top_ups(customer_id, limit=LOOKED_UP)} if ids else {}
+    return tuple(_told(movement, known) for movement in movements)
+
+
+def _told(movement: Movement, known: dict[str, TopUp]) -> Described:
+    row = describe(movement)
+    if movement.kind == USAGE:
+        return replace(row, url=link("portal.usage"))
+    if movement.kind in INVOICED:
+        return replace(row, url=link("invoicing.invoices"))
+    found = TOP_UP.fullmatch(movement.reference)
+    if not found:
+        return row
+    row = replace(row, url=link("topups.show", top_up_id=found[1]))
+    top_up = known.get(found[1])
+    return _with_payment(row, top_up) if top_up else row
+
+
+def _with_payment(row: Described, top_up: TopUp) -> Described:
+    kind = row.movement.kind
+    if kind == "provisional":
+        expected = top_up.expected_on if top_up.provisional_micros else None
+        return replace(
+            row,
+            label=gettext("Topped up automatically") if top_up.origin == "automatic" else row.label,
+            tag=("info", gettext("provisionally credited")) if top_up.provisional_micros else None,
+            note=gettext("final around %(day)s", day=day(expected)) if expected else None,
+        )
+    if kind != "top_up":
+        return row
+    if top_up.purpose == "invoice":
+        return replace(
+            row, label=gettext("Payment for invoice %(number)s", number=top_up.invoice_number or "")
+        )
+    if top_up.origin == "automatic":
+        return replace(row, label=gettext("Topped up automatically"))
+    if top_up.method is None:
+        return row
+    name = str(METHODS.get(top_up.method) or topups.method_name(top_up.method))
+    return replace(row, label=gettext("Topped up with %(method)s", method=name))

@@ -1,0 +1,92 @@
+"""Usage per day and meter as a chart, from the totals that metering keeps for reading back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from flask_babel import gettext
+
+from app.clock import utc_now
+from app.i18n import local_date, money, translations_of
+from app.portal.charts import Chart, stacked_by_day
+from metering import service as metering
+
+BURN_DAYS: Final = 7
+
+
+@dataclass(frozen=True)
+class Period:
+    """A choice of days; `value` is how it stands in the address."""
+
+    value: str
+    label: str
+    days: tuple[date, ...]
+    current: bool
+
+
+def last_days(count: int) -> tuple[date, ...]:
+    """The last `count` days, today included, the oldest first."""
+    today = local_date(utc_now())
+    return tuple(today - timedelta(days=back) for back in reversed(range(count)))
+
+
+def periods(chosen: str | None) -> list[Period]:
+    """What the page offers; the last thirty days unless another is chosen."""
+    today = local_date(utc_now())
+    month_start = today.replace(day=1)
+    before_end = month_start - timedelta(days=1)
+    offered = (
+        ("30", gettext("Last 30 days"), last_days(30)),
+        ("7", gettext("Last 7 days"), last_days(7)),
+        ("month", gettext("This month"), _days(month_start, today)),
+        ("previous", gettext("Last month"), _days(before_end.replace(day=1), before_end)),
+    )
+    value = chosen if chosen in {name for name, _, _ in offered} else "30"
+    return [Period(name, label, days, name == value) for name, label, days in offered]
+
+
+def chart_of(customer_id: int, days: Sequence[date]) -> Chart:
+    """Amounts including VAT per meter, each meter named in the reader's language."""
+    return _drawn(_series(customer_id, days[0], days[-1]), days)
+
+
+def recent_charts(customer_id: int, count: int) -> tuple[Chart, Chart]:
+    """The last `count` days, and this month so far, out of one reading."""
+    days = last_days(count)
+    month = _days(days[-1].replace(day=1), days[-1])
+    series = _series(customer_id, min(days[0], month[0]), days[-1])
+    return _drawn(series, days), _drawn(series, month)
+
+
+def _series(customer_id: int, first: date, last: date) -> dict[str, dict[date, int]]:
+    series: dict[str, dict[date, int]] = {}
+    for row in metering.usage_by_day(customer_id, first, last):
+        by_day = series.setdefault(translations_of(row.meter_name), {})
+        by_day[row.day] = by_day.get(row.day, 0) + row.charge_micros
+    return series
+
+
+def _drawn(series: dict[str, dict[date, int]], days: Sequence[date]) -> Chart:
+    largest_first = sorted(series.items(), key=lambda item: -sum(item[1].values()))
+    return stacked_by_day(days, largest_first, label=axis_label, other=gettext("Other meters"))
+
+
+def burn_micros_per_day(chart: Chart) -> int:
+    """What the last seven whole days took per day; fewer days where usage began later."""
+    whole_days = [total for _, _, total in chart.rows[1 : BURN_DAYS + 1]]
+    while whole_days and whole_days[-1] == 0:
+        whole_days.pop()
+    return max(0, sum(whole_days)) // len(whole_days) if whole_days else 0
+
+
+def axis_label(micros: int) -> str:
+    """As "€ 6" rather than "€ 6,00": a whole amount needs no cents on an axis."""
+    if micros == 0:
+        return "0"
+    text = money(micros)
+    return text[:-3] if micros % 1_000_000 == 0 else text
+
+
+def _days(first: date, last: date) -> tuple[date, ...]:
+    return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
