@@ -234,6 +234,8 @@ def _wrong_content(
         return Verdict.TOO_LONG
     if "\0" in source or "\0" in event_id or "\0" in kind:
         return Verdict.TOO_LONG
+    if b"\\u0000" in data_json.replace(b"\\\\", b""):
+        return Verdict.INVALID_EVENT  # PostgreSQL cannot read a NUL inside of JSON
     return Verdict.DATA_TOO_LARGE if len(data_json) > MAX_DATA_BYTES else None
 
 

@@ -185,8 +185,8 @@ class UsageEvent(Model):
     """An event as it was taken: what it said, what it counted, what it cost.
 
     `month` is the first day, in UTC, of the month of `time`: the partition. `prices`, `quantities`
-    and `charges_micros` run side by side, one entry per meter that the event fed. `changed_at` is
-    when it was recorded or voided.
+    and `charges_micros` run side by side, one entry per meter that the event fed; so do, of a voided
+    event, the negative `void_charges_micros`. `changed_at` is when it was recorded or voided.
     """
 
     __tablename__ = "usage_event"
@@ -206,7 +206,7 @@ class UsageEvent(Model):
     data: Mapped[Any] = mapped_column(JSON)
     changed_at: Mapped[UtcDateTime]
     voided_at: Mapped[UtcDateTime | None]
-    void_micros: Mapped[int | None] = mapped_column(BigInteger)
+    void_charges_micros: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
     void_transfer_number: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (

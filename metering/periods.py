@@ -58,3 +58,20 @@ def day_of(moment: datetime, zone: ZoneInfo) -> date:
 def period_of_moment(moment: datetime, zone: ZoneInfo, cycle: Cycle = Cycle.MONTHLY) -> Period:
     """Give the period that a moment falls in, in the provider's zone."""
     return period_of_day(day_of(moment, zone), cycle)
+
+
+class PeriodFinder:
+    """Finds the period of many moments quickly: it remembers the bounds of those it met."""
+
+    def __init__(self, zone: ZoneInfo, cycle: Cycle = Cycle.MONTHLY) -> None:
+        self._zone = zone
+        self._cycle = cycle
+        self._known: list[tuple[datetime, datetime, Period]] = []
+
+    def find(self, moment: datetime) -> Period:
+        for begins, ends, period in self._known:
+            if begins <= moment < ends:
+                return period
+        period = period_of_moment(moment, self._zone, self._cycle)
+        self._known.append((*period.bounds(self._zone), period))
+        return period

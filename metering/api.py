@@ -1,0 +1,220 @@
+"""`/v1/events`, voids, usage, meters and prices.
+
+Events need no Idempotency-Key: (customer, source, id) is theirs. Meters are put, so they need none either.
+"""
+
+from datetime import date, timedelta
+from typing import Any, Final, cast
+
+import msgspec
+from flask import Blueprint, Flask, Response, jsonify, request
+from flask.blueprints import BlueprintSetupState
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext
+
+from app import api
+from app.clock import utc_now
+from app.config import settings
+from app.customers.auth import require_api_key
+from app.customers.service import find_customer
+from app.db import in_unit_of_work
+from app.errors import AppError, Invalid, TooLarge, UnsupportedMediaType
+from app.ledger.debits import LockedBalance
+from app.money import Money
+from metering import attention, group_commit, meters, service
+from metering.cloudevents import (
+    MAX_EVENTS,
+    MAX_ID,
+    MAX_SOURCE,
+    BodyInvalid,
+    ReadEvents,
+    Refusal,
+    TooManyEvents,
+    Window,
+    read_binary,
+    read_many,
+    read_one,
+)
+from metering.usage import UsageDay
+
+blueprint = Blueprint("metering_api", __name__, url_prefix="/v1")
+
+ONE: Final = "application/cloudevents+json"
+MANY: Final = "application/cloudevents-batch+json"
+MAX_USAGE_DAYS: Final = 400
+
+
+@blueprint.record
+def _wire(state: BlueprintSetupState) -> None:
+    """Give the application its committing thread and the one that asks for attention."""
+    app = cast("Flask", state.app)
+    group_commit.init_app(app)
+    attention.init_app(app)
+
+
+class EmptyBatch(Invalid):
+    code = "empty_batch"
+    title = lazy_gettext("The batch holds no event.")
+
+
+class BatchTooLarge(TooLarge):
+    code = "too_many_events"
+    title = lazy_gettext("A batch holds at most %(most)s events.", most=MAX_EVENTS)
+
+
+class EventRefused(AppError):
+    """A single event that is not recorded, with the verdict's own code and status."""
+
+    title = lazy_gettext("The event was not recorded.")
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.verdict.detail, id=refusal.event_id)
+        self.status = refusal.verdict.status  # type: ignore[misc]  # one class for all verdicts
+        self.code = refusal.verdict.code  # type: ignore[misc]  # likewise
+
+
+@blueprint.post("/events")
+@require_api_key
+def take_events() -> ResponseReturnValue:
+    """Record one event or many. Answered once they are durable."""
+    read, is_single = _read_events()
+    if read.count == 0:
+        raise EmptyBatch
+    if is_single and read.refusals:
+        raise EventRefused(read.refusals[0])
+    taken = service.record_events(read)
+    if is_single and taken.refusals:
+        raise EventRefused(taken.refusals[0])
+    answer = {
+        "accepted": taken.accepted,
+        "duplicates": taken.duplicates,
+        "rejected": [_refusal_json(refusal) for refusal in taken.refusals],
+        "balances": {name: _balance_json(balance) for name, balance in taken.balances.items()},
+    }
+    return Response(msgspec.json.encode(answer), mimetype="application/json")
+
+
+def _read_events() -> tuple[ReadEvents, bool]:
+    """The request's events, and whether it is about a single one."""
+    now, set_ = utc_now(), settings()
+    window = Window.around(now, set_.event_max_age_days, set_.event_max_ahead_seconds)
+    kind = request.mimetype
+    is_binary = "ce-specversion" in request.headers
+    if kind not in (ONE, MANY, "application/json") and not (is_binary and kind.endswith("+json")):
+        raise UnsupportedMediaType(
+            lazy_gettext("Send events as application/cloudevents+json, its batch form, or JSON.")
+        )
+    body = api.read_body()
+    try:
+        if is_binary and kind not in (ONE, MANY):
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            return read_binary(headers, body, window), True
+        if kind == MANY or (kind != ONE and body.lstrip()[:1] == b"["):
+            return read_many(body, window), False
+        return read_one(body, window), True
+    except BodyInvalid as error:
+        raise api.InvalidJson(str(error)) from error
+    except TooManyEvents as error:
+        raise BatchTooLarge from error
+
+
+def _refusal_json(refusal: Refusal) -> dict[str, Any]:
+    verdict = refusal.verdict
+    return {
+        "index": refusal.index,
+        "id": refusal.event_id,
+        "code": verdict.code,
+        "detail": str(verdict.detail),
+    }
+
+
+def _balance_json(balance: LockedBalance) -> dict[str, Any]:
+    return {"available": _money(balance.available_micros), "state": balance.state}
+
+
+def _money(micros: int) -> dict[str, str]:
+    return Money(micros, settings().currency).to_json()
+
+
+@blueprint.post("/customers/<reference>/events/void")
+@require_api_key
+@api.idempotent(required=False)
+def void_event(reference: str) -> ResponseReturnValue:
+    """Take an event back; again is harmless."""
+    body = api.read_object("source", "id")
+    source = _text(body.get("source"), "source", MAX_SOURCE)
+    event_id = _text(body.get("id"), "id", MAX_ID)
+    customer_id = find_customer(reference).customer_id
+    voided = in_unit_of_work(service.void, customer_id, source, event_id)
+    return jsonify(
+        source=source,
+        id=event_id,
+        voided_at=voided.at.isoformat(),
+        returned=_money(voided.micros),
+        balance=_balance_json(voided.balance),
+    )
+
+
+def _text(value: object, field: str, most: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
+        raise Invalid(lazy_gettext("Give a text of 1 to %(most)s characters.", most=most), field=field)
+    return value
+
+
+@blueprint.get("/customers/<reference>/usage")
+@require_api_key
+def read_usage(reference: str) -> ResponseReturnValue:
+    """Usage per day and meter, from `start` up to, not including, `end`."""
+    customer = find_customer(reference)
+    this_month = service.period_of_moment(utc_now(), settings().timezone)
+    start, end = _day("start", this_month.start), _day("end", this_month.end)
+    if not timedelta(0) < end - start <= timedelta(days=MAX_USAGE_DAYS):
+        raise Invalid(lazy_gettext("The end must come after the start, within 400 days."), field="end")
+    days = service.usage_by_day(customer.customer_id, start, end)
+    return jsonify(api.listed([_day_json(day) for day in days], None))
+
+
+def _day(field: str, default: date) -> date:
+    try:
+        return date.fromisoformat(request.args.get(field) or default.isoformat())
+    except ValueError as error:
+        raise Invalid(lazy_gettext("Give a day such as 2026-12-01."), field=field) from error
+
+
+def _day_json(day: UsageDay) -> dict[str, Any]:
+    return {
+        "day": day.day.isoformat(),
+        "meter": day.meter,
+        "unit": day.unit,
+        "quantity": format(day.quantity.normalize(), "f"),
+        "events": day.events,
+        "charge": _money(day.charge_micros),
+    }
+
+
+@blueprint.get("/meters")
+@require_api_key
+def list_meters() -> ResponseReturnValue:
+    return jsonify(api.listed(meters.list_meters(), None))
+
+
+@blueprint.put("/meters/<code>")
+@require_api_key
+def put_meter(code: str) -> ResponseReturnValue:
+    facts = api.read_object(*meters.METER_FIELDS)
+    meter, is_new = in_unit_of_work(meters.put_meter, code, facts)
+    return jsonify(meter), 201 if is_new else 200
+
+
+@blueprint.get("/meters/<code>/prices")
+@require_api_key
+def list_prices(code: str) -> ResponseReturnValue:
+    return jsonify(api.listed(meters.list_prices(code), None))
+
+
+@blueprint.post("/meters/<code>/prices")
+@require_api_key
+@api.idempotent(required=False)
+def publish_price(code: str) -> ResponseReturnValue:
+    document = api.read_object(*meters.PRICE_FIELDS)
+    return jsonify(in_unit_of_work(meters.publish_price, code, document)), 201

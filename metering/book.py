@@ -1,0 +1,308 @@
+"""The usage book of one transaction: periods and totals under their customers' locks, charged and written.
+
+Rating keeps one total per (customer, period, meter, price); what moves it from Q0 to Q1 is charged
+G(Q1) - G(Q0) at the period's frozen price and VAT rate. A period that is no longer open is rated on in the
+same way, but what that changes is kept apart and belongs on the invoice of a period that is open now.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from app.config import settings
+from app.customers import service as customers
+from app.ledger.debits import Database, Debited, Funding, LockedBalance, UsageCharge, debit_usage
+from metering.catalog import Catalog
+from metering.periods import Period, period_of_day, period_of_moment
+from metering.prices import Price
+from metering.rating import EXACT, Usage, net_of
+from metering.treatment import CustomerFacts, treatment_of
+
+# No single event is worth ten million; a total this far off would be a mistake in a price or a quantity.
+MAX_CHARGE_MICROS: Final = 10**13
+ZERO: Final = Decimal(0)
+
+PeriodKey = tuple[int, date]
+TotalKey = tuple[int, date, int, int]
+
+_PERIODS = """
+SELECT p.customer_id, p.period_start, p.period_end, p.status, p.vat_rate, p.catalog_version
+FROM unnest(%b::bigint[], %b::date[]) AS k (customer_id, period_start)
+JOIN usage_period p USING (customer_id, period_start)
+"""
+_TOTALS = """
+SELECT t.customer_id, t.period_start, t.meter_id, t.price_id, t.quantity, t.events, t.gross_micros,
+       t.late_quantity, t.late_events, t.late_gross_micros
+FROM unnest(%b::bigint[], %b::date[], %b::integer[], %b::integer[])
+     AS k (customer_id, period_start, meter_id, price_id)
+JOIN usage_total t USING (customer_id, period_start, meter_id, price_id)
+"""
+_COPY_PERIODS = """
+COPY usage_period (customer_id, period_start, period_end, status, tax_category, vat_rate, catalog_version,
+                   correction_prepaid_micros, correction_promo_micros, opened_at) FROM STDIN
+"""
+_COPY_TOTALS = """
+COPY usage_total (customer_id, period_start, meter_id, price_id, quantity, events, gross_micros,
+                  late_quantity, late_events, late_gross_micros) FROM STDIN
+"""
+_UPDATE_TOTALS = """
+UPDATE usage_total AS t
+SET quantity = d.quantity, events = d.events, gross_micros = d.gross_micros
+FROM unnest(%b::bigint[], %b::date[], %b::integer[], %b::integer[], %s::numeric[], %b::bigint[], %b::bigint[])
+     AS d (customer_id, period_start, meter_id, price_id, quantity, events, gross_micros)
+WHERE t.customer_id = d.customer_id AND t.period_start = d.period_start AND t.meter_id = d.meter_id
+  AND t.price_id = d.price_id
+"""
+_UPDATE_LATE_TOTALS = """
+UPDATE usage_total AS t
+SET late_quantity = d.quantity - t.quantity, late_events = d.events - t.events,
+    late_gross_micros = d.gross_micros - t.gross_micros
+FROM unnest(%b::bigint[], %b::date[], %b::integer[], %b::integer[], %s::numeric[], %b::bigint[], %b::bigint[])
+     AS d (customer_id, period_start, meter_id, price_id, quantity, events, gross_micros)
+WHERE t.customer_id = d.customer_id AND t.period_start = d.period_start AND t.meter_id = d.meter_id
+  AND t.price_id = d.price_id
+"""
+_TAKEN = """
+SELECT sum(gross_micros + late_gross_micros)::bigint FROM usage_total
+WHERE customer_id = %s AND period_start = %s
+"""
+_DRAWS = """
+SELECT d.grant_id, d.drawn_micros + d.late_micros FROM usage_draw d
+JOIN "grant" g ON g.customer_id = d.customer_id AND g.grant_id = d.grant_id
+WHERE d.customer_id = %s AND d.period_start = %s
+ORDER BY g.priority, g.expires_at NULLS LAST, d.grant_id
+"""
+_ADD_DRAW = """
+INSERT INTO usage_draw AS d (customer_id, period_start, grant_id, drawn_micros, late_micros)
+VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (customer_id, period_start, grant_id) DO UPDATE
+SET drawn_micros = d.drawn_micros + EXCLUDED.drawn_micros, late_micros = d.late_micros + EXCLUDED.late_micros
+"""
+_ADD_CORRECTION = """
+INSERT INTO usage_correction AS c (customer_id, billed_period_start, period_start, meter_id, price_id,
+                                   quantity, events, net_amount, gross_micros)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (customer_id, billed_period_start, period_start, meter_id, price_id) DO UPDATE
+SET quantity = c.quantity + EXCLUDED.quantity, events = c.events + EXCLUDED.events,
+    net_amount = c.net_amount + EXCLUDED.net_amount, gross_micros = c.gross_micros + EXCLUDED.gross_micros
+"""
+_ADD_CORRECTION_FUNDING = """
+UPDATE usage_period SET correction_prepaid_micros = correction_prepaid_micros + %s,
+       correction_promo_micros = correction_promo_micros + %s
+WHERE customer_id = %s AND period_start = %s
+"""
+
+
+class OpenPeriod(msgspec.Struct, gc=False):
+    """A customer's period with what was frozen for it."""
+
+    customer_id: int
+    start: date
+    end: date
+    status: str
+    vat_rate: Decimal
+    catalog_version: int
+    charged_micros: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == "open"
+
+
+class RunningTotal(msgspec.Struct, gc=False):
+    """Q and G(Q) as they run, late usage included; `was` is Q before this transaction."""
+
+    quantity: Decimal
+    events: int
+    gross_micros: int
+    was: Usage
+    gross_was_micros: int
+    is_new: bool
+    is_changed: bool = False
+
+
+class Contribution(NamedTuple):
+    """What an event adds to (or a void takes from) the total of one price."""
+
+    price: Price
+    quantity: Decimal
+    events: int = 1
+
+
+class UsageBook:
+    """Opened under the locks, charged event by event, posted once."""
+
+    def __init__(
+        self,
+        connection: Database,
+        balances: Mapping[int, LockedBalance],
+        catalog: Catalog,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._balances = balances
+        self._catalog = catalog
+        self._now = now
+        self._zone = settings().timezone
+        self.periods: dict[PeriodKey, OpenPeriod] = {}
+        self._totals: dict[TotalKey, RunningTotal] = {}
+
+    def read_periods(self, keys: Collection[PeriodKey]) -> None:
+        """Read those of these periods that have begun."""
+        wanted = [key for key in keys if key not in self.periods]
+        if wanted:
+            columns = [list(column) for column in zip(*wanted, strict=True)]
+            for row in self._connection.execute(_PERIODS, columns, binary=True):
+                self.periods[row[0], row[1]] = OpenPeriod(*row)
+
+    def begin_periods(self, wanted: Mapping[PeriodKey, Period]) -> None:
+        """Begin those of these periods that have not: prices and tax are frozen as they are now.
+
+        What has begun must have been read.
+        """
+        rows = []
+        version = self._catalog.version
+        for key, period in wanted.items():
+            if key in self.periods:
+                continue
+            customer = customers.get_customer(key[0])
+            facts = CustomerFacts(key[0], customer.kind, customer.country, customer.vat_number)
+            tax = treatment_of(facts, period.start)
+            self.periods[key] = OpenPeriod(*key, period.end, "open", tax.rate, version)
+            rows.append((*key, period.end, "open", tax.category, tax.rate, version, 0, 0, self._now))
+        if rows:
+            with self._connection.cursor().copy(_COPY_PERIODS) as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+    def frozen_version(self, key: PeriodKey) -> int:
+        """The catalogue version of a period's prices: today's when it has not begun."""
+        period = self.periods.get(key)
+        return self._catalog.version if period is None else period.catalog_version
+
+    def load_totals(self, keys: Collection[TotalKey]) -> None:
+        """Read the totals that will be charged; those that are missing are zero."""
+        wanted = [key for key in keys if key not in self._totals]
+        if not wanted:
+            return
+        columns = [list(column) for column in zip(*wanted, strict=True)]
+        for row in self._connection.execute(_TOTALS, columns, binary=True):
+            quantity, events, gross = row[4] + row[7], row[5] + row[8], row[6] + row[9]
+            was = Usage(quantity, events)
+            self._totals[row[0], row[1], row[2], row[3]] = RunningTotal(
+                quantity, events, gross, was, gross, False
+            )
+        for key in wanted:
+            if key not in self._totals:
+                self._totals[key] = RunningTotal(ZERO, 0, 0, Usage(ZERO, 0), 0, True)
+
+    def charge(self, period: OpenPeriod, contributions: Iterable[Contribution]) -> list[int] | None:
+        """Move the totals and say, per contribution, the micros that costs; None when it is implausible.
+
+        Then nothing has moved.
+        """
+        moves = []
+        charges = []
+        for price, quantity, events in contributions:
+            total = self._totals[period.customer_id, period.start, price.meter_id, price.price_id]
+            moved = EXACT.add(total.quantity, quantity)
+            count = total.events + events
+            gross = self._catalog.gross(price, period.vat_rate)(moved, count)
+            charge = gross - total.gross_micros
+            if not -MAX_CHARGE_MICROS <= charge <= MAX_CHARGE_MICROS:
+                return None
+            moves.append((total, moved, count, gross))
+            charges.append(charge)
+        for total, moved, count, gross in moves:
+            total.quantity, total.events, total.gross_micros = moved, count, gross
+            total.is_changed = True
+        period.charged_micros += sum(charges)
+        return charges
+
+    def post(self) -> Debited:
+        """Debit what the periods were charged, and write all that has changed."""
+        charged = [period for period in self.periods.values() if period.charged_micros]
+        charges = [self._usage_charge(period) for period in charged]
+        debited = debit_usage(self._connection, self._balances, charges, self._now)
+        self._write_totals()
+        for period, funding in zip(charged, debited.fundings, strict=True):
+            self._write_draws(period, funding)
+        self._write_corrections(
+            dict(zip(((p.customer_id, p.start) for p in charged), debited.fundings, strict=True))
+        )
+        return debited
+
+    def _usage_charge(self, period: OpenPeriod) -> UsageCharge:
+        if period.charged_micros >= 0:
+            return UsageCharge(period.customer_id, period.charged_micros)
+        key = (period.customer_id, period.start)
+        taken = self._connection.execute(_TAKEN, key).fetchone()
+        draws = {row[0]: row[1] for row in self._connection.execute(_DRAWS, key)}
+        from_prepaid = (taken[0] or 0 if taken else 0) - sum(draws.values())
+        return UsageCharge(period.customer_id, period.charged_micros, from_prepaid, draws)
+
+    def _write_totals(self) -> None:
+        new: list[tuple[Any, ...]] = []
+        changed: list[tuple[Any, ...]] = []
+        late: list[tuple[Any, ...]] = []
+        for key, total in self._totals.items():
+            if not total.is_changed:
+                continue
+            values = (*key, total.quantity, total.events, total.gross_micros)
+            is_open = self.periods[key[0], key[1]].is_open
+            if total.is_new:
+                zero = (*key, ZERO, 0, 0)
+                new.append((*values, ZERO, 0, 0) if is_open else (*zero, *values[4:]))
+            elif is_open:
+                changed.append(values)
+            else:
+                late.append(values)
+        if new:
+            with self._connection.cursor().copy(_COPY_TOTALS) as copy:
+                for row in new:
+                    copy.write_row(row)
+        for statement, rows in ((_UPDATE_TOTALS, changed), (_UPDATE_LATE_TOTALS, late)):
+            if rows:
+                self._connection.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+
+    def _write_draws(self, period: OpenPeriod, funding: Funding) -> None:
+        for grant_id, micros in funding.grants.items():
+            drawn, late = (micros, 0) if period.is_open else (0, micros)
+            self._connection.execute(_ADD_DRAW, (period.customer_id, period.start, grant_id, drawn, late))
+
+    def _write_corrections(self, fundings: Mapping[PeriodKey, Funding]) -> None:
+        """Put what changed in closed periods on the invoice of an open one."""
+        billed: dict[PeriodKey, date] = {}
+        for key, total in self._totals.items():
+            corrected = key[:2]
+            if self.periods[corrected].is_open or not total.is_changed:
+                continue
+            if corrected not in billed:
+                billed[corrected] = self._billed_period(self.periods[corrected])
+            definition = self._catalog.prices[key[3]].definition
+            after = Usage(total.quantity, total.events)
+            facts = (
+                EXACT.subtract(total.quantity, total.was.quantity),
+                total.events - total.was.events,
+                EXACT.subtract(net_of(definition, after), net_of(definition, total.was)),
+                total.gross_micros - total.gross_was_micros,
+            )
+            self._connection.execute(_ADD_CORRECTION, (key[0], billed[corrected], *key[1:], *facts))
+        for corrected, on in billed.items():
+            funding = fundings.get(corrected, Funding(0))
+            taken = (funding.prepaid_micros, funding.promo_micros)
+            self._connection.execute(_ADD_CORRECTION_FUNDING, (*taken, corrected[0], on))
+
+    def _billed_period(self, corrected: OpenPeriod) -> date:
+        """The period whose invoice will carry a correction: today's, or the first after it that is open."""
+        period = period_of_moment(self._now, self._zone)
+        while True:
+            key = (corrected.customer_id, period.start)
+            self.read_periods([key])
+            self.begin_periods({key: period})
+            if self.periods[key].is_open:
+                return period.start
+            period = period_of_day(period.end)

@@ -1,0 +1,237 @@
+"""Closing periods, for invoicing: what is to be closed, what it used, and the end of it.
+
+A close is a short lock that flips the period, a pricing without lock, and a short lock that posts. From the
+flip on the period's totals stand still: what still arrives becomes a correction on a later invoice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.clock import utc_now
+from app.db import db
+from app.ledger.debits import driver_connection, lock_for_debits
+from metering.book import UsageBook
+from metering.catalog import Catalog, current_catalog
+from metering.models import UsageCorrection, UsageDraw, UsagePeriod, UsageTotal
+from metering.periods import Period, period_of_day
+from metering.prices import Price
+from metering.rating import RatedLine, Usage, lines_of, net_of
+from metering.treatment import TaxTreatment
+
+MOVES: Final[Mapping[str, str]] = {"open": "closing", "closing": "closed"}
+
+
+@dataclass(frozen=True, slots=True)
+class PriceUsage:
+    """Q of one meter and price in a period, what it costs, and how an invoice shows it."""
+
+    meter: str
+    names: Mapping[str, str]
+    unit: str
+    price_id: int
+    when: Mapping[str, str]
+    quantity: Decimal
+    events: int
+    net: Decimal
+    gross_micros: int
+    lines: tuple[RatedLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Usage of an earlier period that this period's invoice bills, or gives back: then it is negative."""
+
+    period: Period
+    treatment: TaxTreatment
+    meter: str
+    names: Mapping[str, str]
+    unit: str
+    price_id: int
+    when: Mapping[str, str]
+    quantity: Decimal
+    events: int
+    net: Decimal
+    gross_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodUsage:
+    """All that metering knows of a period. `…_debited_micros` include what its corrections took.
+
+    Invariant: the gross amounts of usages and corrections add up to promo plus prepaid debited.
+    """
+
+    customer_id: int
+    period: Period
+    status: str
+    treatment: TaxTreatment
+    usages: tuple[PriceUsage, ...]
+    corrections: tuple[Correction, ...]
+    promo_debited_micros: int
+    prepaid_debited_micros: int
+
+    @property
+    def gross_micros(self) -> int:
+        """What was debited for this period, corrections included."""
+        return self.promo_debited_micros + self.prepaid_debited_micros
+
+
+def periods_to_close(
+    before: date, *, after_customer_id: int = 0, limit: int = 1000
+) -> list[tuple[int, date]]:
+    """(customer_id, period_start) of periods that ended on or before a day and are not closed yet."""
+    rows = db.session.execute(
+        select(UsagePeriod.customer_id, UsagePeriod.period_start)
+        .where(
+            UsagePeriod.status.in_(["open", "closing"]),
+            UsagePeriod.period_end <= before,
+            UsagePeriod.customer_id > after_customer_id,
+        )
+        .order_by(UsagePeriod.customer_id, UsagePeriod.period_start)
+        .limit(limit)
+    )
+    return [(row.customer_id, row.period_start) for row in rows]
+
+
+def begin_close(customer_id: int, period_start: date) -> str:
+    """Flip the period to closing under the balance lock; again is harmless. Answers its status now.
+
+    A period in which nothing was used is begun first, so that later events find it closed.
+    """
+    connection = driver_connection()
+    balances = lock_for_debits(connection, [customer_id])
+    book = UsageBook(connection, balances, current_catalog(), utc_now())
+    key = (customer_id, period_start)
+    book.read_periods([key])
+    book.begin_periods({key: period_of_day(period_start)})
+    return _move(customer_id, period_start, "open", UsagePeriod.closing_at)
+
+
+def finish_close(customer_id: int, period_start: date) -> str:
+    """Close a period that is closing, in the transaction that posts its invoice; again is harmless.
+
+    The balance must be locked. Raises ValueError for a period that was not flipped first.
+    """
+    status = _move(customer_id, period_start, "closing", UsagePeriod.closed_at)
+    if status != "closed":
+        raise ValueError(
+            f"period {period_start} of customer {customer_id} is {status}: begin its close first"
+        )
+    return status
+
+
+def _move(customer_id: int, period_start: date, status: str, stamp: InstrumentedAttribute[object]) -> str:
+    """Make the one allowed move from a status, where the period has it; answers the status afterwards."""
+    here = (UsagePeriod.customer_id == customer_id, UsagePeriod.period_start == period_start)
+    db.session.execute(
+        update(UsagePeriod)
+        .where(*here, UsagePeriod.status == status)
+        .values({UsagePeriod.status: MOVES[status], stamp: utc_now()})
+        .execution_options(synchronize_session=False)
+    )
+    return db.session.scalars(select(UsagePeriod.status).where(*here)).one()
+
+
+def usage_of_period(customer_id: int, period_start: date) -> PeriodUsage | None:
+    """What the period used and took; None when it has not begun. Exact from the flip to closing on."""
+    row = db.session.get(UsagePeriod, (customer_id, period_start), populate_existing=True)
+    if row is None:
+        return None
+    catalog = current_catalog()
+    mine = (UsageTotal.customer_id == customer_id, UsageTotal.period_start == period_start)
+    totals = db.session.scalars(
+        select(UsageTotal).where(*mine).order_by(UsageTotal.meter_id, UsageTotal.price_id)
+    ).all()
+    drawn = db.session.scalar(
+        select(func.coalesce(func.sum(UsageDraw.drawn_micros), 0)).where(
+            UsageDraw.customer_id == customer_id, UsageDraw.period_start == period_start
+        )
+    )
+    promo = int(drawn or 0)
+    gross = sum(total.gross_micros for total in totals)
+    return PeriodUsage(
+        customer_id=customer_id,
+        period=Period(row.period_start, row.period_end),
+        status=row.status,
+        treatment=TaxTreatment(row.tax_category, row.vat_rate),
+        usages=tuple(_price_usage(catalog, total) for total in totals if total.quantity or total.events),
+        corrections=_corrections(catalog, customer_id, period_start),
+        promo_debited_micros=promo + row.correction_promo_micros,
+        prepaid_debited_micros=gross - promo + row.correction_prepaid_micros,
+    )
+
+
+def _price_usage(catalog: Catalog, total: UsageTotal) -> PriceUsage:
+    price, meter = catalog.prices[total.price_id], catalog.meters[total.meter_id]
+    usage = Usage(total.quantity, total.events)
+    return PriceUsage(
+        meter=meter.code,
+        names=meter.names,
+        unit=meter.unit,
+        price_id=total.price_id,
+        when=_when(price),
+        quantity=total.quantity,
+        events=total.events,
+        net=net_of(price.definition, usage),
+        gross_micros=total.gross_micros,
+        lines=tuple(lines_of(price.definition, usage)),
+    )
+
+
+def _corrections(catalog: Catalog, customer_id: int, billed: date) -> tuple[Correction, ...]:
+    rows = db.session.execute(
+        select(UsageCorrection, UsagePeriod)
+        .join(
+            UsagePeriod,
+            (UsagePeriod.customer_id == UsageCorrection.customer_id)
+            & (UsagePeriod.period_start == UsageCorrection.period_start),
+        )
+        .where(UsageCorrection.customer_id == customer_id, UsageCorrection.billed_period_start == billed)
+        .order_by(UsageCorrection.period_start, UsageCorrection.meter_id, UsageCorrection.price_id)
+    )
+    found = []
+    for row, period in rows:
+        meter = catalog.meters[row.meter_id]
+        correction = Correction(
+            period=Period(period.period_start, period.period_end),
+            treatment=TaxTreatment(period.tax_category, period.vat_rate),
+            meter=meter.code,
+            names=meter.names,
+            unit=meter.unit,
+            price_id=row.price_id,
+            when=_when(catalog.prices[row.price_id]),
+            quantity=row.quantity,
+            events=row.events,
+            net=row.net_amount,
+            gross_micros=row.gross_micros,
+        )
+        if row.quantity or row.events or row.gross_micros:
+            found.append(correction)
+    return tuple(found)
+
+
+def _when(price: Price) -> dict[str, str]:
+    return dict(price.when)
+
+
+def debited_after(customer_id: int, period_start: date) -> int:
+    """What later periods took from prepaid so far, their corrections included. Read it under the lock."""
+    later = (UsageTotal.customer_id == customer_id, UsageTotal.period_start > period_start)
+    gross = db.session.scalar(select(func.coalesce(func.sum(UsageTotal.gross_micros), 0)).where(*later))
+    drawn = db.session.scalar(
+        select(func.coalesce(func.sum(UsageDraw.drawn_micros), 0)).where(
+            UsageDraw.customer_id == customer_id, UsageDraw.period_start > period_start
+        )
+    )
+    corrected = db.session.scalar(
+        select(func.coalesce(func.sum(UsagePeriod.correction_prepaid_micros), 0)).where(
+            UsagePeriod.customer_id == customer_id, UsagePeriod.period_start > period_start
+        )
+    )
+    return int(gross or 0) - int(drawn or 0) + int(corrected or 0)

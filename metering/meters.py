@@ -1,0 +1,308 @@
+"""Meters and prices as the provider keeps them: made, changed, published, listed.
+
+Publishing locks the catalogue's version row, so versions and prices come in one order, and counts it up,
+so every process notices.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+from flask_babel import lazy_gettext
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.clock import utc_now
+from app.config import settings
+from app.db import after_commit, db
+from app.errors import Conflict, Invalid, NotFound, Text
+from metering.aggregation import BUILT, MAX_DIMENSION
+from metering.catalog import Catalog, MeterRule, keep_catalog, load_catalog
+from metering.models import Meter, MeterCatalog, MeterPrice
+from metering.prices import PriceInvalid, decode_definition, encode_definition, is_ambiguous
+
+MAX_DIMENSIONS: Final = 5
+LANGUAGES: Final = ("en", "nl")
+METER_FIELDS: Final = (
+    "event_type", "aggregation", "value_property", "unit", "dimensions", "name",
+)  # fmt: skip
+PRICE_FIELDS: Final = (
+    "currency", "model", "effective_from", "when", "unit_amount", "tiers", "package_size", "package_amount",
+    "rate", "fixed_amount",
+)  # fmt: skip
+_CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_EVENT_TYPE: Final = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class UnknownMeter(NotFound):
+    code = "unknown_meter"
+    title = lazy_gettext("There is no meter with this code.")
+
+
+class MeterInUse(Conflict):
+    code = "meter_in_use"
+    title = lazy_gettext("This meter has counted events: how it counts them cannot change any more.")
+
+
+class PriceAmbiguous(Conflict):
+    code = "ambiguous_price"
+    title = lazy_gettext("Another price is just as specific, and both could apply to one event.")
+
+
+class CurrencyNotSupported(Invalid):
+    code = "currency_not_supported"
+    title = lazy_gettext("Prices are in the provider's currency.")
+
+
+def _lock_catalog() -> int:
+    """Lock the version row and count it up; answers the new version."""
+    db.session.execute(insert(MeterCatalog).values(catalog_id=1, version=0).on_conflict_do_nothing())
+    version = db.session.scalar(
+        update(MeterCatalog).values(version=MeterCatalog.version + 1).returning(MeterCatalog.version)
+    )
+    return version or 0
+
+
+def put_meter(code: str, facts: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Make a meter, or change it; answers its API shape and whether it is new.
+
+    Raises Invalid naming the field, MeterInUse when counting would change after the first event.
+    """
+    if not _CODE.fullmatch(code):
+        raise Invalid(
+            lazy_gettext("A code has 1 to 64 letters, digits, dots, dashes or underscores."), field="code"
+        )
+    values = _checked(facts)
+    _lock_catalog()
+    meter = db.session.scalars(select(Meter).where(Meter.code == code).with_for_update()).one_or_none()
+    if meter is None:
+        meter = Meter(code=code, created_at=utc_now(), first_event_at=None, **values)
+        db.session.add(meter)
+        db.session.flush()
+        return meter_json(meter), True
+    _check_change(meter, values)
+    for name, value in values.items():
+        setattr(meter, name, value)
+    db.session.flush()
+    return meter_json(meter), False
+
+
+def _check_change(meter: Meter, values: Mapping[str, Any]) -> None:
+    counting = ("event_type", "aggregation", "value_property")
+    if meter.first_event_at is not None and any(getattr(meter, name) != values[name] for name in counting):
+        raise MeterInUse
+    used = {
+        name
+        for when in db.session.scalars(
+            select(MeterPrice.applies_when).where(MeterPrice.meter_id == meter.meter_id)
+        )
+        for name in when
+    }
+    if not used <= set(values["dimensions"]):
+        raise Invalid(lazy_gettext("A price of this meter uses a dimension left out."), field="dimensions")
+
+
+def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
+    aggregation = facts.get("aggregation")
+    if aggregation not in BUILT:
+        raise Invalid(
+            lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(BUILT)), field="aggregation"
+        )
+    value_property = facts.get("value_property")
+    if aggregation == "count":
+        value_property = None
+    elif not _is_text(value_property, 128):
+        raise Invalid(lazy_gettext("Name the property of the data that is added up."), field="value_property")
+    event_type = facts.get("event_type")
+    if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
+        raise Invalid(lazy_gettext("An event type has 1 to 128 visible characters."), field="event_type")
+    if not _is_text(facts.get("unit"), 32):
+        raise Invalid(lazy_gettext("A unit has 1 to 32 characters."), field="unit")
+    return {
+        "event_type": event_type,
+        "aggregation": aggregation,
+        "value_property": value_property,
+        "unit": facts["unit"],
+        "dimensions": _dimensions(facts.get("dimensions")),
+        "name": _names(facts.get("name")),
+    }
+
+
+def _is_text(value: object, most: int) -> bool:
+    return isinstance(value, str) and 1 <= len(value.strip()) <= most and value.isprintable()
+
+
+def _dimensions(value: object) -> list[str]:
+    names = value if value is not None else []
+    if not isinstance(names, list) or len(names) > MAX_DIMENSIONS or not all(_is_text(n, 64) for n in names):
+        raise Invalid(lazy_gettext("Give at most five names of properties."), field="dimensions")
+    if len(set(names)) != len(names):
+        raise Invalid(lazy_gettext("A dimension is named twice."), field="dimensions")
+    return names
+
+
+def _names(value: object) -> dict[str, str]:
+    if (
+        not isinstance(value, dict)
+        or set(value) != set(LANGUAGES)
+        or not all(_is_text(name, 120) for name in value.values())
+    ):
+        raise Invalid(lazy_gettext('Give the name in both languages: {"en": "…", "nl": "…"}.'), field="name")
+    return dict(value)
+
+
+def find_meter(code: str) -> Meter:
+    """Raises UnknownMeter."""
+    meter = db.session.scalars(select(Meter).where(Meter.code == code)).one_or_none()
+    if meter is None:
+        raise UnknownMeter
+    return meter
+
+
+def list_meters() -> list[dict[str, Any]]:
+    """All meters in their API shape, by code."""
+    return [meter_json(meter) for meter in db.session.scalars(select(Meter).order_by(Meter.code))]
+
+
+def meter_json(meter: Meter) -> dict[str, Any]:
+    """The API's shape of a meter."""
+    return {
+        "code": meter.code,
+        "event_type": meter.event_type,
+        "aggregation": meter.aggregation,
+        "value_property": meter.value_property,
+        "unit": meter.unit,
+        "dimensions": list(meter.dimensions),
+        "name": dict(meter.name),
+    }
+
+
+def publish_price(code: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Publish a price of a meter; answers its API shape.
+
+    Periods that have begun keep their prices; only a meter's first price joins them. Raises UnknownMeter,
+    Invalid naming the field, PriceAmbiguous.
+    """
+    facts = dict(document)
+    currency = facts.pop("currency", settings().currency)
+    if currency != settings().currency:
+        raise CurrencyNotSupported(field="currency")
+    effective_from = _day(facts.pop("effective_from", None))
+    given_when = facts.pop("when", None)
+    definition = _definition(facts)
+    version = _lock_catalog()
+    meter = find_meter(code)
+    when = _when(given_when, meter)
+    published = db.session.scalars(
+        select(MeterPrice.applies_when).where(MeterPrice.meter_id == meter.meter_id)
+    ).all()
+    if is_ambiguous(when, published):
+        raise PriceAmbiguous(field="when")
+    price = MeterPrice(
+        meter_id=meter.meter_id,
+        catalog_version=version,
+        currency=currency,
+        effective_from=effective_from,
+        applies_when=when,
+        definition=definition,
+        created_at=utc_now(),
+    )
+    db.session.add(price)
+    db.session.flush()
+    return price_json(price)
+
+
+def _definition(document: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return encode_definition(decode_definition(document))
+    except PriceInvalid as error:
+        raise Invalid(_PROBLEMS[error.problem], field=error.field) from error
+    except msgspec.ValidationError as error:
+        _, _, path = str(error).partition("`$.")
+        raise Invalid(
+            lazy_gettext("This is not one of the price models with its fields."),
+            field=path.removesuffix("`") or "model",
+        ) from error
+
+
+_PROBLEMS: Final[dict[str, Text]] = {
+    "negative": lazy_gettext("An amount cannot be negative."),
+    "not_finite": lazy_gettext("Give a finite number."),
+    "too_large": lazy_gettext("This number is too large."),
+    "too_many_places": lazy_gettext("Give at most 12 decimals."),
+    "not_positive": lazy_gettext("Give a number above zero."),
+    "empty": lazy_gettext("Give at least one tier."),
+    "too_many": lazy_gettext("Give at most 100 tiers."),
+    "only_last_is_open": lazy_gettext("Only the last tier has no end."),
+    "last_must_be_open": lazy_gettext("The last tier must have no end."),
+    "not_increasing": lazy_gettext("Each tier must end above the one before it."),
+}
+
+
+def _day(value: object) -> date | None:
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise Invalid(lazy_gettext("Give a day such as 2026-12-01."), field="effective_from") from error
+
+
+def _when(value: object, meter: Meter) -> dict[str, str]:
+    when = value if value is not None else {}
+    if not isinstance(when, dict) or not all(_is_text(part, MAX_DIMENSION) for part in when.values()):
+        raise Invalid(lazy_gettext("Give dimensions with their values as text."), field="when")
+    if not set(when) <= set(meter.dimensions):
+        raise Invalid(lazy_gettext("The meter has no such dimension."), field="when")
+    return when
+
+
+def list_prices(code: str) -> list[dict[str, Any]]:
+    """A meter's published prices in their API shape, the newest first. Raises UnknownMeter."""
+    prices = db.session.scalars(
+        select(MeterPrice)
+        .where(MeterPrice.meter_id == find_meter(code).meter_id)
+        .order_by(MeterPrice.price_id.desc())
+    )
+    return [price_json(price) for price in prices]
+
+
+def price_json(price: MeterPrice) -> dict[str, Any]:
+    """The API's shape of a price."""
+    return {
+        "id": price.price_id,
+        "currency": price.currency,
+        **price.definition,
+        "effective_from": price.effective_from.isoformat() if price.effective_from else None,
+        "when": dict(price.applies_when) or None,
+    }
+
+
+def note_first_events(catalog: Catalog, event_types: Collection[str]) -> Catalog:
+    """From a meter's first event on its counting is fixed: note that before the event is rated.
+
+    Answers the catalogue to rate with, read again where a meter was noted.
+    """
+    first = [
+        meter.meter_id
+        for event_type in event_types
+        for meter in catalog.by_type.get(event_type, ())
+        if _is_unnoted(meter, catalog)
+    ]
+    if not first:
+        return catalog
+    db.session.execute(
+        update(Meter)
+        .where(Meter.meter_id.in_(sorted(first)), Meter.first_event_at.is_(None))
+        .values(first_event_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    noted = load_catalog()
+    after_commit(lambda: keep_catalog(noted))
+    return noted
+
+
+def _is_unnoted(meter: MeterRule, catalog: Catalog) -> bool:
+    return not meter.has_events and meter.meter_id in catalog.prices_of

@@ -1,0 +1,239 @@
+"""Recording usage: identity, rating, debit and storage of many events in one transaction.
+
+The balance rows of all customers concerned are locked first. Under them nobody else writes these customers'
+events, periods or totals, so what is probed stays true until the commit: an event is known by (customer,
+source, id), and what is not found is written with a plain COPY. Verdicts are per event; a refused one
+changes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from app.clock import utc_now
+from app.config import settings
+from app.ledger.debits import Database, LockedBalance, driver_connection, lock_for_debits
+from metering.aggregation import dimensions_of, quantity_of
+from metering.book import Contribution, PeriodKey, TotalKey, UsageBook
+from metering.catalog import Catalog, current_catalog
+from metering.cloudevents import UsageEvent
+from metering.meters import note_first_events
+from metering.periods import Period, PeriodFinder
+from metering.prices import price_for
+from metering.verdicts import Verdict
+
+NEIGHBOUR: Final = timedelta(hours=48)
+
+_PROBE = """
+SELECT k.customer_id, k.source, k.event_id, e.digest
+FROM unnest(%b::bigint[], %b::text[], %b::text[]) AS k (customer_id, source, event_id)
+CROSS JOIN LATERAL (
+    SELECT digest FROM usage_event
+    WHERE customer_id = k.customer_id AND source = k.source AND event_id = k.event_id AND month = %s
+    LIMIT 1
+) AS e
+"""
+_COPY_EVENTS = """
+COPY usage_event (customer_id, source, event_id, month, time, type, period_start, prices, quantities,
+                  charges_micros, transfer_number, digest, data, changed_at) FROM STDIN
+"""
+
+EventKey = tuple[int, str, str]
+
+
+class Recorded(msgspec.Struct):
+    """What became of the events, in their order; the balances afterwards; who fell through a mark."""
+
+    verdicts: list[Verdict]
+    balances: dict[int, LockedBalance]
+    crossed: list[int]
+
+
+class _Taken(msgspec.Struct, gc=False):
+    """An event that is being recorded."""
+
+    position: int
+    event: UsageEvent
+    period: Period
+    contributions: list[Contribution]
+    charges: list[int] = []
+
+
+def record(events: Sequence[UsageEvent]) -> Recorded:
+    """Record events of known customers in the open unit of work. All or nothing is up to the caller."""
+    connection = driver_connection()
+    now = utc_now()
+    balances = lock_for_debits(connection, {event.customer_id for event in events})
+    catalog = current_catalog()
+    verdicts = [Verdict.ACCEPTED] * len(events)
+    fresh = _fresh_events(connection, events, balances, verdicts)
+    catalog = note_first_events(catalog, {event.type for _, event in fresh})
+    book = UsageBook(connection, balances, catalog, now)
+    taken = _rate(book, catalog, fresh, verdicts)
+    debited = book.post()
+    _store(connection, taken, debited.transfer_numbers, now)
+    return Recorded(verdicts, balances, debited.crossed)
+
+
+def _fresh_events(
+    connection: Database,
+    events: Sequence[UsageEvent],
+    balances: dict[int, LockedBalance],
+    verdicts: list[Verdict],
+) -> list[tuple[int, UsageEvent]]:
+    """The events not recorded before; the others get their verdict. Twins among them are still in."""
+    digests = _recorded_digests(connection, events)
+    fresh = []
+    for position, event in enumerate(events):
+        if event.customer_id not in balances:
+            verdicts[position] = Verdict.UNKNOWN_CUSTOMER
+            continue
+        digest = digests.get((event.customer_id, event.source, event.event_id)) if digests else None
+        if digest is None:
+            fresh.append((position, event))
+        else:
+            verdicts[position] = Verdict.DUPLICATE if digest == event.digest else Verdict.CONFLICT
+    return fresh
+
+
+def _recorded_digests(connection: Database, events: Sequence[UsageEvent]) -> dict[EventKey, bytes]:
+    """The digests of those events that are recorded, in their month or a neighbouring one."""
+    by_month: dict[date, tuple[list[int], list[str], list[str]]] = {}
+    for event in events:
+        for month in months_to_probe(event.time):
+            columns = by_month.get(month)
+            if columns is None:
+                columns = by_month[month] = ([], [], [])
+            columns[0].append(event.customer_id)
+            columns[1].append(event.source)
+            columns[2].append(event.event_id)
+    digests: dict[EventKey, bytes] = {}
+    for month, columns in by_month.items():
+        for customer_id, source, event_id, digest in connection.execute(
+            _PROBE, (*columns, month), binary=True
+        ):
+            digests[customer_id, source, event_id] = digest
+    return digests
+
+
+def month_of(moment: datetime) -> date:
+    """The partition of a moment in UTC: the first day of its month."""
+    return date(moment.year, moment.month, 1)
+
+
+def months_to_probe(moment: datetime) -> tuple[date, ...]:
+    """The partitions in which the event may have been recorded with a slightly different time."""
+    if 3 <= moment.day <= 26:
+        return (month_of(moment),)
+    return tuple({month_of(moment - NEIGHBOUR), month_of(moment), month_of(moment + NEIGHBOUR)})
+
+
+def _rate(
+    book: UsageBook,
+    catalog: Catalog,
+    fresh: Sequence[tuple[int, UsageEvent]],
+    verdicts: list[Verdict],
+) -> list[_Taken]:
+    """Charge the fresh events in their order; those that cannot be get their verdict."""
+    finder = PeriodFinder(settings().timezone)
+    periods = [finder.find(event.time) for _, event in fresh]
+    book.read_periods({(event.customer_id, p.start) for (_, event), p in zip(fresh, periods, strict=True)})
+    candidates: list[_Taken] = []
+    billed: dict[PeriodKey, Period] = {}
+    keys: dict[TotalKey, None] = {}
+    for (position, event), period in zip(fresh, periods, strict=True):
+        found = _contributions(book, catalog, event, period)
+        if isinstance(found, Verdict):
+            verdicts[position] = found
+            continue
+        candidates.append(_Taken(position, event, period, found))
+        billed[event.customer_id, period.start] = period
+        for contribution in found:
+            price = contribution.price
+            keys[event.customer_id, period.start, price.meter_id, price.price_id] = None
+    book.begin_periods(billed)
+    book.load_totals(keys)
+    return _charge(book, candidates, verdicts)
+
+
+def _charge(book: UsageBook, candidates: Sequence[_Taken], verdicts: list[Verdict]) -> list[_Taken]:
+    """Charge one after the other; of twins in one transaction the first counts."""
+    digests: dict[EventKey, bytes] = {}
+    taken = []
+    for candidate in candidates:
+        event = candidate.event
+        key = (event.customer_id, event.source, event.event_id)
+        twin = digests.get(key)
+        if twin is not None:
+            verdicts[candidate.position] = Verdict.DUPLICATE if twin == event.digest else Verdict.CONFLICT
+            continue
+        period = book.periods[event.customer_id, candidate.period.start]
+        charges = book.charge(period, candidate.contributions)
+        if charges is None:
+            verdicts[candidate.position] = Verdict.CHARGE_TOO_LARGE
+            continue
+        digests[key] = event.digest
+        candidate.charges = charges
+        taken.append(candidate)
+    return taken
+
+
+def _contributions(
+    book: UsageBook, catalog: Catalog, event: UsageEvent, period: Period
+) -> list[Contribution] | Verdict:
+    """What the event adds to each of its meters, at the prices frozen for its period.
+
+    A meter that never had a price is not in use yet; but some meter must count the event.
+    """
+    meters = catalog.by_type.get(event.type)
+    if meters is None:
+        return Verdict.NO_METER
+    version = book.frozen_version((event.customer_id, period.start))
+    contributions = []
+    for meter in meters:
+        if meter.meter_id not in catalog.prices_of:
+            continue
+        quantity = quantity_of(meter.aggregation, meter.value_property, event.data)
+        if quantity is None:
+            return Verdict.INVALID_QUANTITY
+        dimensions = dimensions_of(meter.dimensions, event.data) if meter.dimensions else {}
+        if dimensions is None:
+            return Verdict.INVALID_DIMENSION
+        price = price_for(catalog.in_force(meter.meter_id, period.start, version), dimensions)
+        if price is None:
+            return Verdict.NO_PRICE
+        contributions.append(Contribution(price, quantity))
+    return contributions or Verdict.NO_PRICE
+
+
+def _store(
+    connection: Database, taken: Sequence[_Taken], transfer_numbers: dict[int, int], now: datetime
+) -> None:
+    if not taken:
+        return
+    with connection.cursor().copy(_COPY_EVENTS) as copy:
+        for entry in taken:
+            copy.write_row(_row(entry, transfer_numbers, now))
+
+
+def _row(entry: _Taken, transfer_numbers: dict[int, int], now: datetime) -> tuple[Any, ...]:
+    """The columns of `_COPY_EVENTS`. Arrays are written as their literals: that is much quicker."""
+    event = entry.event
+    return (
+        event.customer_id,
+        event.source,
+        event.event_id,
+        month_of(event.time),
+        event.time,
+        event.type,
+        entry.period.start,
+        "{" + ",".join([str(c.price.price_id) for c in entry.contributions]) + "}",
+        "{" + ",".join([str(c.quantity) for c in entry.contributions]) + "}",
+        "{" + ",".join([str(charge) for charge in entry.charges]) + "}",
+        transfer_numbers.get(event.customer_id) if any(entry.charges) else None,
+        event.digest,
+        event.data_json,
+        now,
+    )

@@ -1,0 +1,118 @@
+"""Metering as other slices use it: recording and voiding events, closing periods, reading usage back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from app.customers import service as customers
+from app.db import db, in_transaction
+from app.ledger.debits import LockedBalance
+from metering.attention import set_attention_job
+from metering.closing import (
+    Correction,
+    PeriodUsage,
+    PriceUsage,
+    begin_close,
+    debited_after,
+    finish_close,
+    periods_to_close,
+    usage_of_period,
+)
+from metering.cloudevents import ReadEvents, Refusal, UsageEvent
+from metering.group_commit import commit_events
+from metering.periods import Period, period_of_day, period_of_moment
+from metering.rating import RatedLine
+from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
+from metering.usage import UsageDay, recent_burn_micros_per_day, usage_by_day
+from metering.verdicts import Verdict
+from metering.voids import UnknownEvent, Voided, void_event
+
+__all__ = [
+    "Correction",
+    "CustomerFacts",
+    "Period",
+    "PeriodUsage",
+    "PriceUsage",
+    "RatedLine",
+    "Taken",
+    "TaxTreatment",
+    "UnknownEvent",
+    "UsageDay",
+    "Voided",
+    "begin_close",
+    "debited_after",
+    "finish_close",
+    "period_of",
+    "period_of_moment",
+    "periods_to_close",
+    "recent_burn_micros_per_day",
+    "record_events",
+    "set_attention_job",
+    "set_tax_resolver",
+    "usage_by_day",
+    "usage_of_period",
+    "void",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a request's events: counts, refusals by index, balances by customer reference."""
+
+    accepted: int
+    duplicates: int
+    refusals: list[Refusal]
+    balances: dict[str, LockedBalance]
+
+
+def period_of(day: date) -> Period:
+    """The billing period a day falls in."""
+    return period_of_day(day)
+
+
+def record_events(read: ReadEvents) -> Taken:
+    """Record the events of a request, durable when this returns. Opens transactions of its own.
+
+    Raises Unavailable when too much is waiting already.
+    """
+    if in_transaction():
+        raise RuntimeError("events are recorded in transactions of their own, not inside of another")
+    known, refusals = _with_customers(read.events)
+    # A request that waits for the group's commit holds no connection.
+    db.session.rollback()
+    committed = commit_events(known)
+    refusals += read.refusals
+    duplicates = 0
+    for event, verdict in zip(known, committed.verdicts, strict=True):
+        if verdict is Verdict.DUPLICATE:
+            duplicates += 1
+        elif verdict is not Verdict.ACCEPTED:
+            refusals.append(Refusal(event.index, event.event_id, verdict))
+    references = {event.customer_id: event.reference for event in known}
+    return Taken(
+        accepted=read.count - duplicates - len(refusals),
+        duplicates=duplicates,
+        refusals=sorted(refusals, key=lambda refusal: refusal.index),
+        balances={references[customer_id]: balance for customer_id, balance in committed.balances.items()},
+    )
+
+
+def _with_customers(events: Sequence[UsageEvent]) -> tuple[list[UsageEvent], list[Refusal]]:
+    """Find the customers; events of unknown ones are refused."""
+    references = {event.reference for event in events}
+    ids = customers.customer_ids_of([name for name in references if customers.REFERENCE.fullmatch(name)])
+    ids.pop(customers.HOUSE_REFERENCE, None)
+    known, refusals = [], []
+    for event in events:
+        customer_id = ids.get(event.reference)
+        if customer_id is None:
+            refusals.append(Refusal(event.index, event.event_id, Verdict.UNKNOWN_CUSTOMER))
+        else:
+            event.customer_id = customer_id
+            known.append(event)
+    return known, refusals
+
+
+def void(customer_id: int, source: str, event_id: str) -> Voided:
+    """Take an event back in the open unit of work; again is harmless. Raises UnknownEvent."""
+    return void_event(customer_id, source, event_id)
