@@ -7,6 +7,7 @@ base), as EN 16931's base quantity is, so that quantity × price / base gives th
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final, Literal
 
@@ -16,6 +17,13 @@ from invoicing.totals import cents
 # What a line's quantity counts: units of the meter, a tier's flat amount, packages, events, or the value
 # that a percentage is taken of. A correction is usage of an earlier period.
 LineKind = Literal["units", "flat", "packages", "events", "value", "correction"]
+KINDS: Final[dict[str, LineKind]] = {
+    "units": "units",
+    "flat": "flat",
+    "packages": "packages",
+    "events": "events",
+    "value": "value",
+}
 
 # Quantities have 12 decimals and so have prices: their product must not be rounded twice.
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_UP)
@@ -109,7 +117,13 @@ def _line(metered: MeterUsage, part: Part) -> Line:
 
 
 def correction_line(
-    *, period: str, net: Decimal, treatment: Treatment, names: Mapping[str, str], meter: str = ""
+    *,
+    period: date,
+    net: Decimal,
+    treatment: Treatment,
+    names: Mapping[str, str],
+    meter: str = "",
+    dimensions: Mapping[str, str] | None = None,
 ) -> Line:
     """A line for usage of an earlier period that arrived, or was taken back, after its close."""
     return Line(
@@ -122,5 +136,6 @@ def correction_line(
         price_base=1,
         net_cents=cents(net),
         treatment=treatment,
-        correction_of=period,
+        dimensions=dict(dimensions or {}),
+        correction_of=period.isoformat(),
     )

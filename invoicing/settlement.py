@@ -16,20 +16,20 @@ from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from invoicing.due import allocate
 from invoicing.models import Allocation, Invoice
+from topups import service as topups
 
 FOR_INVOICE: Final = "invoice"
 
 
-def money_arrived(
-    customer_id: int, top_up_id: str, amount_micros: int, purpose: str, invoice_number: str | None
-) -> None:
+def money_arrived(customer_id: int, top_up_id: str, amount_micros: int) -> None:
     """A payment was credited to prepaid: settle the invoice it was paid for, then the oldest open ones.
 
     A top-up of the balance stays on the balance, whatever is owed; so does the rest of any payment.
     """
-    if purpose != FOR_INVOICE:
+    payment = topups.find_top_up(top_up_id, customer_id)
+    if payment.purpose != FOR_INVOICE:
         return
-    debts = sorted(open_invoices(customer_id), key=lambda invoice: invoice.number != invoice_number)
+    debts = sorted(open_invoices(customer_id), key=lambda invoice: invoice.number != payment.invoice_number)
     shares = allocate(amount_micros, [invoice.outstanding_micros for invoice in debts])
     for invoice, share in zip(debts, shares, strict=True):
         if share:

@@ -81,13 +81,17 @@ def meter_name(line: InvoiceLine) -> str:
     return translations_of(line.names)
 
 
+def name_with_dimensions(line: InvoiceLine) -> str:
+    name = meter_name(line)
+    return f"{name} ({', '.join(line.dimensions.values())})" if line.dimensions else name
+
+
 def description(line: InvoiceLine) -> str:
     """What the line is for: the meter's name, its dimensions and the tier."""
-    name = meter_name(line)
-    if line.dimensions:
-        name = f"{name} ({', '.join(line.dimensions.values())})"
+    name = name_with_dimensions(line)
     if line.kind == "correction":
-        return gettext("%(name)s, correction of %(period)s", name=name, period=line.correction_of)
+        month = month_and_year(date.fromisoformat(line.correction_of or ""))
+        return gettext("%(name)s, correction of %(period)s", name=name, period=month)
     tier = tier_text(line)
     if tier:
         name = gettext("%(name)s, %(tier)s", name=name, tier=tier)
@@ -167,6 +171,10 @@ def period_text(start: date, end: date) -> str:
 
 def month_text(start: date) -> str:
     return str(format_date(start, "MMMM", locale=_BABEL_LOCALES[current_locale()]))
+
+
+def month_and_year(start: date) -> str:
+    return str(format_date(start, "MMMM y", locale=_BABEL_LOCALES[current_locale()]))
 
 
 def tax_label(tax: InvoiceTax) -> str:

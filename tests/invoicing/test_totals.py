@@ -1,5 +1,6 @@
 """Lines and totals agree to the cent, whatever was used."""
 
+from datetime import date
 from decimal import Decimal
 
 from hypothesis import given
@@ -78,7 +79,7 @@ def test_nothing_used_gives_no_line() -> None:
 
 
 def test_usage_taken_back_after_its_close_is_a_negative_line() -> None:
-    line = correction_line(period="2026-09", net=Decimal("-1.234"), treatment=NL, names={"en": "Fix"})
+    line = correction_line(period=date(2026, 9, 1), net=Decimal("-1.234"), treatment=NL, names={"en": "Fix"})
     assert (line.net_cents, line.quantity, line.unit_price) == (-123, Decimal(-1), Decimal("1.234"))
 
 

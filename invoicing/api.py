@@ -1,0 +1,93 @@
+"""`/v1/invoices`: lists with filters and a cursor, one invoice, its PDF."""
+
+from datetime import date
+from typing import cast
+
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext
+
+from app import api
+from app.customers.auth import require_api_key
+from app.customers.service import find_customer
+from app.errors import Invalid
+from invoicing import service
+from invoicing.models import CREDIT_NOTE, INVOICE
+from invoicing.service import STATUSES, Filters, Status
+
+blueprint = Blueprint("invoicing_api", __name__, url_prefix="/v1")
+
+
+@blueprint.get("/invoices")
+@require_api_key
+def list_invoices() -> ResponseReturnValue:
+    """Invoices, the newest first; `customer`, `status`, `kind` and `period` (2026-10) filter."""
+    reference = request.args.get("customer")
+    return _listed(find_customer(reference).customer_id if reference else None)
+
+
+@blueprint.get("/customers/<reference>/invoices")
+@require_api_key
+def list_customers_invoices(reference: str) -> ResponseReturnValue:
+    return _listed(find_customer(reference).customer_id)
+
+
+@blueprint.get("/invoices/<number>")
+@require_api_key
+def read_invoice(number: str) -> ResponseReturnValue:
+    return jsonify(service.to_json(service.find(number)))
+
+
+@blueprint.get("/invoices/<number>.pdf")
+@require_api_key
+def read_pdf(number: str) -> ResponseReturnValue:
+    return pdf_response(number)
+
+
+def pdf_response(number: str, customer_id: int | None = None) -> Response:
+    """The stored PDF as it is. Raises UnknownInvoice, Rendering."""
+    invoice = service.find(number, customer_id)
+    document = service.document(invoice)
+    response = Response(document.content, mimetype=document.content_type)
+    response.headers["Content-Disposition"] = f'inline; filename="{service.filename(invoice)}"'
+    response.set_etag(document.sha256)
+    return cast("Response", response.make_conditional(request))
+
+
+def _listed(customer_id: int | None) -> ResponseReturnValue:
+    filters = Filters(customer_id=customer_id, statuses=_statuses(), kind=_kind(), month=_month("period"))
+    found, cursor = service.page(filters, after=_cursor(), limit=api.page_size())
+    return jsonify(api.listed([service.listed_json(listed) for listed in found], cursor))
+
+
+def _statuses() -> frozenset[Status] | None:
+    given = request.args.get("status")
+    if given is None:
+        return None
+    wanted = frozenset(status for status in STATUSES if status in given.split(","))
+    if len(wanted) != len(set(given.split(","))):
+        raise Invalid(
+            lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(STATUSES)), field="status"
+        )
+    return wanted
+
+
+def _kind() -> str | None:
+    given = request.args.get("kind")
+    if given not in (None, INVOICE, CREDIT_NOTE):
+        raise Invalid(
+            lazy_gettext("Choose one of: %(choices)s.", choices=f"{INVOICE}, {CREDIT_NOTE}"), field="kind"
+        )
+    return given
+
+
+def _month(field: str) -> date | None:
+    given = request.args.get(field)
+    return service.month_of(given) if given is not None else None
+
+
+def _cursor() -> str | None:
+    given = request.args.get("cursor")
+    if given is not None and not service.is_number(given):
+        raise Invalid(lazy_gettext("This cursor is not one of ours."), field="cursor")
+    return given

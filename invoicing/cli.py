@@ -1,0 +1,72 @@
+"""`flask --app wsgi invoicing …`: closing a period by hand, and seeing how far a run is."""
+
+import time
+from typing import Final
+from uuid import UUID
+
+import click
+from flask.cli import AppGroup
+
+from app.customers.service import find_customer
+from app.db import db
+from app.errors import AppError
+from invoicing import runs, service
+from invoicing.documents import without_document
+
+group = AppGroup("invoicing", help="Periods and invoices.")
+PATIENCE_SECONDS: Final = 600
+
+
+@group.command("close")
+@click.option("--period", required=True, help="The month, such as 2026-10.")
+@click.option("--customer", "reference", default=None, help="Only the customer with this reference.")
+def close(period: str, reference: str | None) -> None:
+    """Close a period that has ended: every customer's usage becomes an invoice. Again is harmless."""
+    try:
+        month = service.month_of(period)
+        customer = find_customer(reference) if reference else None
+        run_id = service.start_close(month, customer)
+    except AppError as error:
+        raise click.ClickException(str(error.detail or error.title)) from error
+    _work(run_id)
+    _wait(run_id)
+    done = runs.progress(run_id)
+    click.echo(
+        f"{period}: {done.customers_done} of {done.customers} customers closed, {done.issued} documents."
+    )
+    failed = runs.failures(month)
+    for failure in failed:
+        click.echo(f"customer {failure.customer_id} failed: {failure.error}", err=True)
+    if failed and done.failed:
+        raise click.exceptions.Exit(1)
+
+
+@group.command("render")
+def render() -> None:
+    """Make and mail the documents that were issued and have none yet."""
+    numbers = [invoice.number for invoice in without_document(100_000)]
+    db.session.rollback()
+    for number in numbers:
+        service.render(number)
+    click.echo(f"{len(numbers)} documents made.")
+
+
+def _work(run_id: UUID) -> None:
+    """Take part in the run beside the workers, so that it also ends where there are none."""
+    db.session.rollback()
+    for position in runs.open_chunks(run_id):
+        db.session.rollback()
+        runs.work_on(run_id, position)
+
+
+def _wait(run_id: UUID) -> None:
+    """Wait for the chunks that workers have taken."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        db.session.rollback()
+        now = runs.progress(run_id)
+        if now.is_finished or now.customers == 0:
+            return
+        click.echo(f"{now.customers_done} of {now.customers} …", err=True)
+        time.sleep(1)
+    raise click.ClickException("the workers have not finished; the run goes on")

@@ -1,0 +1,189 @@
+"""Closing a period: for every customer, in chunks, again harmlessly, one customer's failure stopping nobody.
+
+A short lock flips the periods; what was used is read, priced and taxed without a lock; a short lock posts,
+settles and, as its last locks, numbers. A period that another run has closed meanwhile is left alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+import structlog
+
+from app.clock import utc_now
+from app.config import settings
+from app.customers import service as customers
+from app.db import db, in_unit_of_work, is_transient
+from app.i18n import local_date
+from app.ledger import service as ledger
+from app.ledger.service import Balance
+from app.ledger.sides import Posting, Side
+from app.money import micros_of_cents
+from invoicing import balance_block, metered
+from invoicing.billing import Prepared, prepare
+from invoicing.due import Settlement, settle
+from invoicing.issuing import Issued, Settled, issue
+from invoicing.metered import PeriodKey
+
+_log = structlog.get_logger("invoicing")
+CHUNK_SIZE: Final = 50
+
+
+@dataclass
+class Outcome:
+    """What became of a chunk: documents issued, and per customer's period why it failed."""
+
+    issued: list[Issued] = field(default_factory=list)
+    failed: dict[PeriodKey, str] = field(default_factory=dict)
+    closed: list[PeriodKey] = field(default_factory=list)
+
+
+class CustomerFailed(Exception):
+    """One customer's close failed inside a chunk's transaction."""
+
+    def __init__(self, key: PeriodKey, cause: Exception) -> None:
+        super().__init__(f"customer {key[0]}: {cause}")
+        self.key = key
+        self.cause = cause
+
+
+def close(keys: list[PeriodKey]) -> Outcome:
+    """Close these customers' periods. Opens transactions of its own; again is harmless."""
+    outcome = Outcome()
+    begun = _begin(keys, outcome)
+    prepared = [one for key in begun if (one := _attempt(outcome, key, _prepare))]
+    db.session.rollback()
+    while prepared:
+        try:
+            in_unit_of_work(_post, prepared, outcome)
+            break
+        except CustomerFailed as failure:
+            # The chunk goes on without this customer, whose failure is told and tried again later.
+            _note(outcome, failure.key, failure.cause)
+            prepared = [one for one in prepared if _key(one) != failure.key]
+    return outcome
+
+
+def _begin(keys: list[PeriodKey], outcome: Outcome) -> list[PeriodKey]:
+    """Flip the periods, so that what is used from now on belongs to another invoice."""
+
+    def flip() -> list[PeriodKey]:
+        ledger.lock_balances({customer_id for customer_id, _ in keys})
+        return metered.begin(keys)
+
+    begun = in_unit_of_work(flip)
+    outcome.closed = [key for key in keys if key not in begun]
+    return begun
+
+
+def _prepare(key: PeriodKey) -> Prepared:
+    return prepare(metered.facts_of(*key))
+
+
+def _attempt(outcome: Outcome, key: PeriodKey, step: Callable[[PeriodKey], Prepared]) -> Prepared | None:
+    try:
+        return step(key)
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with one customer stops nobody else
+        db.session.rollback()
+        _note(outcome, key, error)
+        return None
+
+
+def _note(outcome: Outcome, key: PeriodKey, error: Exception) -> None:
+    _log.error("close_failed", customer_id=key[0], period_start=key[1].isoformat(), exc_info=error)
+    outcome.failed[key] = f"{type(error).__name__}: {error}"
+
+
+def _key(prepared: Prepared) -> PeriodKey:
+    return prepared.facts.customer_id, prepared.facts.period_start
+
+
+def _post(prepared: list[Prepared], outcome: Outcome) -> None:
+    """One transaction for the chunk: all postings, then numbers and documents."""
+    now = utc_now()
+    ledger.lock_balances({one.facts.customer_id for one in prepared})
+    settled: list[Settled] = []
+    for one in prepared:
+        try:
+            if metered.finish(*_key(one)):
+                document = _settle(one)
+                if document is not None:
+                    settled.append(document)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            raise CustomerFailed(_key(one), error) from error
+    outcome.issued = issue(settled, now=now, issue_date=local_date(now))
+    outcome.closed += [_key(one) for one in prepared]
+
+
+def _settle(prepared: Prepared) -> Settled | None:
+    """Make debits equal the total, book revenue and VAT, settle. None when nothing is to be invoiced."""
+    facts, total_micros = prepared.facts, micros_of_cents(prepared.totals.total_cents)
+    _move(prepared, "rounding", Side.PREPAID, Side.UNBILLED_USAGE, prepared.rounding_micros)
+    vat_micros = micros_of_cents(prepared.totals.vat_cents)
+    _move(prepared, "vat", Side.UNBILLED_USAGE, Side.VAT, vat_micros)
+    _move(prepared, "revenue", Side.UNBILLED_USAGE, Side.REVENUE, total_micros - vat_micros)
+    _move(prepared, "promotions", Side.UNBILLED_USAGE, Side.PROMOTIONS, prepared.promo_micros)
+    if prepared.is_empty:
+        return None
+    newer = metered.debited_after(facts.customer_id, facts.period_start, facts.period_end)
+    balance = ledger.get_balance(facts.customer_id)
+    settlement = settle(
+        total_cents=prepared.totals.total_cents,
+        credits_micros=balance.credits_micros,
+        balance_micros=balance.prepaid_micros + newer.prepaid_micros,
+        small_due_micros=settings().small_due_micros,
+    )
+    credits_micros = micros_of_cents(settlement.credits_used_cents)
+    due_micros = micros_of_cents(settlement.due_cents)
+    _move(prepared, "credits_used", Side.CREDITS, Side.PREPAID, credits_micros)
+    _move(prepared, "invoice_due", Side.RECEIVABLE, Side.PREPAID, due_micros)
+    rows = _balance_rows(prepared, settlement, balance, newer.total_micros)
+    return Settled(prepared, settlement, rows, customers.get_customer(facts.customer_id))
+
+
+def _balance_rows(
+    prepared: Prepared, settlement: Settlement, balance: Balance, newer_debits_micros: int
+) -> dict[str, int]:
+    facts = prepared.facts
+    start, end = metered.bounds(facts.period_start, facts.period_end)
+    credits_micros = micros_of_cents(settlement.credits_used_cents)
+    due_micros = micros_of_cents(settlement.due_cents)
+    before = balance.prepaid_micros + balance.promo_micros
+    return balance_block.block(
+        moved=balance_block.movements(facts.customer_id, start, end),
+        moved_since_micros=sum(balance_block.movements(facts.customer_id, end).values()),
+        available_micros=before + credits_micros + due_micros,
+        newer_debits_micros=newer_debits_micros,
+        usage_micros=micros_of_cents(settlement.total_cents) + prepared.promo_micros,
+        credits_micros=credits_micros,
+        due_micros=due_micros,
+    )
+
+
+_KINDS: Final = {"vat": "invoice", "revenue": "invoice", "promotions": "invoice"}
+
+
+def _move(prepared: Prepared, what: str, debit: Side, credit: Side, micros: int) -> None:
+    """Post an amount of this close; below zero the other way round, nothing for zero."""
+    if micros == 0:
+        return
+    if micros < 0:
+        debit, credit = credit, debit
+    ledger.post(
+        Posting(
+            customer_id=prepared.facts.customer_id,
+            kind=_KINDS.get(what, what),
+            debit=debit,
+            credit=credit,
+            amount_micros=abs(micros),
+            reference=close_reference(prepared.facts.period_start, what),
+        )
+    )
+
+
+def close_reference(period_start: date, what: str) -> str:
+    """The reference of a close's posting: unique, so a close can never be booked twice."""
+    return f"close-{period_start.isoformat()}-{what}"

@@ -1,0 +1,62 @@
+"""Jobs of invoicing. Each may run twice, and finds again from rows what a lost queue forgot."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from app.clock import utc_now
+from app.config import settings
+from app.db import db, unit_of_work
+from app.jobs import enqueue
+from invoicing import documents, runs
+from invoicing.notices import render
+from invoicing.pdf import PdfNotMade
+
+_log = structlog.get_logger("invoicing")
+RENDERED_PER_SWEEP: Final = 200
+
+
+def close_due() -> None:
+    """Close all periods that ended some hours ago: the delay is a setting, what was missed is caught up."""
+    runs.resume()
+    with unit_of_work():
+        runs.start_due(utc_now() - timedelta(hours=settings().close_delay_hours))
+
+
+def close_chunk(run_id: str, position: int) -> None:
+    runs.work_on(UUID(run_id), position)
+
+
+def render_chunk(run_id: str, position: int) -> None:
+    """Make and mail the documents of a chunk; one that fails is left to the sweep."""
+    customer_ids = runs.customers_of_chunk(UUID(run_id), position)
+    _render([invoice.number for invoice in documents.without_document(1000, customer_ids)])
+
+
+def render_document(number: str) -> None:
+    render(number)
+
+
+def render_missing() -> None:
+    """Find documents that were issued and never rendered: a crash or a lost queue left them behind."""
+    waiting = documents.without_document(RENDERED_PER_SWEEP)
+    for invoice in waiting:
+        if invoice.issued_at < utc_now() - timedelta(minutes=5):
+            enqueue(
+                "invoicing.jobs.render_document",
+                invoice.number,
+                queue="bulk",
+                job_id=f"render-{invoice.number}",
+            )
+
+
+def _render(numbers: list[str]) -> None:
+    db.session.rollback()
+    for number in numbers:
+        try:
+            render(number)
+        except PdfNotMade as error:
+            _log.error("pdf_not_made", number=number, error=str(error))
+            enqueue("invoicing.jobs.render_document", number, queue="bulk", job_id=f"render-{number}")

@@ -1,0 +1,189 @@
+"""Metering as invoicing sees it: which periods to close, and their usage as parts of invoice lines.
+
+The only module here that speaks to metering, and the one that hands metering its tax treatments.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from app.clock import utc_now
+from app.config import settings
+from app.ledger import service as ledger
+from invoicing import tax
+from invoicing.billing import PeriodFacts
+from invoicing.lines import KINDS, Line, MeterUsage, Part, correction_line
+from invoicing.tax import Buyer, Treatment
+from metering import service as metering
+from metering.service import CustomerFacts, PeriodUsage, TaxTreatment
+
+PeriodKey = tuple[int, date]
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NewerDebits:
+    """What periods after the one that closes have taken from the balance already."""
+
+    prepaid_micros: int
+    promo_micros: int
+
+    @property
+    def total_micros(self) -> int:
+        return self.prepaid_micros + self.promo_micros
+
+
+class PeriodMissing(RuntimeError):
+    """A period that is being closed has vanished from metering."""
+
+
+def resolve_tax(facts: CustomerFacts, on: date) -> TaxTreatment:
+    """The treatment that metering freezes for a customer's period."""
+    buyer = Buyer(facts.country, facts.kind == "business", facts.vat_number)
+    treatment = tax.treatment_of(buyer, on, seller_country=settings().provider.country)
+    return TaxTreatment(str(treatment.category), treatment.percent)
+
+
+def next_month(month: date) -> date:
+    return (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def has_ended(month: date, now: datetime) -> bool:
+    """Whether the month is over in the provider's zone."""
+    return next_month(month) <= now.astimezone(settings().timezone).date()
+
+
+def ended_before(moment: datetime) -> Iterator[PeriodKey]:
+    """All periods that had ended by a moment and are not closed, by customer."""
+    day = moment.astimezone(settings().timezone).date()
+    after, seen = 0, set[PeriodKey]()
+    while True:
+        page = metering.periods_to_close(day, after_customer_id=after, limit=_PAGE)
+        fresh = [key for key in page if key not in seen]
+        yield from fresh
+        if len(page) < _PAGE or not fresh:
+            return
+        # The page may end amidst a customer's periods: the next one begins with that customer again.
+        seen.update(fresh)
+        after = page[-1][0] - 1
+
+
+def unclosed_in_month(month: date, customer_ids: Collection[int] | None = None) -> list[PeriodKey]:
+    """The unclosed periods that begin in a month that has ended, of all customers or of some."""
+    until = next_month(month)
+    if customer_ids is None:
+        keys = list(ended_before(utc_now()))
+    else:
+        day = utc_now().astimezone(settings().timezone).date()
+        keys = [
+            key
+            for customer_id in sorted(customer_ids)
+            for key in metering.periods_to_close(day, after_customer_id=customer_id - 1, limit=24)
+            if key[0] == customer_id
+        ]
+    return [key for key in keys if month <= key[1] < until]
+
+
+def unclosed(month: date, customer_ids: Collection[int]) -> list[PeriodKey]:
+    """The unclosed periods of a chunk's customers."""
+    return unclosed_in_month(month, customer_ids)
+
+
+def begin(keys: Collection[PeriodKey]) -> list[PeriodKey]:
+    """Flip the periods to closing; those that were closed before are left out. The balances are locked."""
+    return [key for key in keys if metering.begin_close(*key) == "closing"]
+
+
+def finish(customer_id: int, period_start: date) -> bool:
+    """End a close in the transaction that posts it. False when another run has ended it already."""
+    if metering.begin_close(customer_id, period_start) != "closing":
+        return False
+    metering.finish_close(customer_id, period_start)
+    return True
+
+
+def bounds(period_start: date, period_end: date) -> tuple[datetime, datetime]:
+    """The moments at which a period begins and ends."""
+    return metering.Period(period_start, period_end).bounds(settings().timezone)
+
+
+def facts_of(customer_id: int, period_start: date) -> PeriodFacts:
+    """What a period that is closing used and took. Raises PeriodMissing."""
+    usage = metering.usage_of_period(customer_id, period_start)
+    if usage is None:
+        raise PeriodMissing(f"customer {customer_id}, {period_start.isoformat()}")
+    treatment = _treatment(usage.treatment)
+    return PeriodFacts(
+        customer_id=customer_id,
+        period_start=usage.period.start,
+        period_end=usage.period.end,
+        usage=tuple(
+            MeterUsage(
+                meter=one.meter,
+                names=one.names,
+                unit=one.unit,
+                treatment=treatment,
+                parts=tuple(
+                    Part(line.quantity, line.unit_amount, KINDS[line.part], line.above, line.up_to)
+                    for line in one.lines
+                ),
+                dimensions=one.when,
+            )
+            for one in usage.usages
+        ),
+        corrections=_corrections(usage),
+        prepaid_debited_micros=usage.prepaid_debited_micros,
+        promo_debited_micros=_promo_by_treatment(usage, treatment),
+    )
+
+
+def _treatment(given: TaxTreatment) -> Treatment:
+    return Treatment(given.category, given.rate)
+
+
+def _corrections(usage: PeriodUsage) -> tuple[Line, ...]:
+    return tuple(
+        correction_line(
+            period=one.period.start,
+            net=one.net,
+            treatment=_treatment(one.treatment),
+            names=one.names,
+            meter=one.meter,
+            dimensions=one.when,
+        )
+        for one in usage.corrections
+    )
+
+
+def _promo_by_treatment(usage: PeriodUsage, own: Treatment) -> dict[Treatment, int]:
+    """Promotional credit per tax treatment: the period's own first, up to what was charged under it."""
+    left = usage.promo_debited_micros
+    if left == 0:
+        return {}
+    gross: dict[Treatment, int] = {own: sum(one.gross_micros for one in usage.usages)}
+    for one in usage.corrections:
+        treatment = _treatment(one.treatment)
+        gross[treatment] = gross.get(treatment, 0) + one.gross_micros
+    shares: dict[Treatment, int] = {}
+    for treatment, charged in gross.items():
+        share = max(0, min(left, charged))
+        if share:
+            shares[treatment] = share
+            left -= share
+    if left:
+        shares[own] = shares.get(own, 0) + left
+    return shares
+
+
+def debited_after(customer_id: int, period_start: date, period_end: date) -> NewerDebits:
+    """What newer periods have taken so far. The balance must be locked."""
+    promo = 0
+    if ledger.grants(customer_id):
+        today = utc_now().astimezone(settings().timezone).date()
+        start = period_end
+        while start <= today:
+            newer = metering.usage_of_period(customer_id, start)
+            promo += newer.promo_debited_micros if newer else 0
+            start = next_month(start)
+    return NewerDebits(metering.debited_after(customer_id, period_start), promo)

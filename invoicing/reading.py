@@ -1,0 +1,147 @@
+"""Reading invoices: by number, in lists with filters and a cursor, with the status they have now."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import selectinload
+
+from app.clock import utc_now
+from app.db import db
+from app.i18n import local_date
+from invoicing.errors import UnknownInvoice
+from invoicing.models import Invoice, InvoiceNumber
+from invoicing.status import Status, status_of
+from topups import service as topups
+
+_BATCH: Final = 100
+_FOUR_DAYS: Final = timedelta(days=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An invoice with its status now."""
+
+    invoice: Invoice
+    status: Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a list is limited to; None: not limited."""
+
+    customer_id: int | None = None
+    statuses: frozenset[Status] | None = None
+    kind: str | None = None
+    month: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """An invoice that is to be paid, as the shell of a page needs it. Amounts in micros."""
+
+    number: str
+    outstanding_micros: int
+    due_date: date
+    status: Status
+
+
+def find(number: str, customer_id: int | None = None) -> Invoice:
+    """Raises UnknownInvoice, also when it is another customer's."""
+    owner = db.session.scalar(select(InvoiceNumber.customer_id).where(InvoiceNumber.number == number))
+    if owner is None or customer_id not in (None, owner):
+        raise UnknownInvoice
+    found = db.session.scalars(
+        select(Invoice)
+        .where(Invoice.customer_id == owner, Invoice.number == number)
+        .options(selectinload(Invoice.lines), selectinload(Invoice.taxes))
+    ).one_or_none()
+    if found is None:
+        raise UnknownInvoice
+    return found
+
+
+def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
+    """The invoices with their status; each customer's payments under way are asked for once."""
+    today = local_date(utc_now())
+    under_way: dict[int, set[str | None]] = {}
+    for invoice in invoices:
+        owner = invoice.customer_id
+        if invoice.outstanding_micros > 0 and owner not in under_way:
+            under_way[owner] = {payment.invoice_number for payment in topups.payments_under_way(owner)}
+        status = status_of(
+            outstanding_micros=invoice.outstanding_micros,
+            due_date=invoice.due_date,
+            today=today,
+            is_under_way=invoice.number in under_way.get(owner, ()),
+        )
+        yield Listed(invoice, status)
+
+
+def status_now(invoice: Invoice) -> Status:
+    return next(with_status([invoice])).status
+
+
+def page(filters: Filters, *, after: str | None = None, limit: int = 50) -> tuple[list[Listed], str | None]:
+    """Invoices, the newest first, and the cursor of the next page (a document number).
+
+    Whether a payment is under way is no column, so that part of a filter is applied while reading.
+    """
+    found: list[Listed] = []
+    cursor = after
+    while True:
+        batch = list(db.session.scalars(_query(filters, cursor)))
+        for listed in with_status(batch):
+            if filters.statuses is None or listed.status in filters.statuses:
+                if len(found) == limit:
+                    return found, found[-1].invoice.number
+                found.append(listed)
+        if len(batch) < _BATCH:
+            return found, None
+        cursor = batch[-1].number
+
+
+def _query(filters: Filters, after: str | None) -> Select[Invoice]:
+    query = (
+        select(Invoice)
+        .options(selectinload(Invoice.lines), selectinload(Invoice.taxes))
+        .order_by(Invoice.issued_at.desc(), Invoice.number.desc())
+        .limit(_BATCH)
+    )
+    if filters.customer_id is not None:
+        query = query.where(Invoice.customer_id == filters.customer_id)
+    if filters.kind is not None:
+        query = query.where(Invoice.kind == filters.kind)
+    if filters.month is not None:
+        next_month = (filters.month.replace(day=28) + _FOUR_DAYS).replace(day=1)
+        query = query.where(Invoice.period_start >= filters.month, Invoice.period_start < next_month)
+    if filters.statuses is not None:
+        settled = Invoice.settled_micros >= Invoice.due_cents * 10_000
+        if "paid" not in filters.statuses:
+            query = query.where(~settled)
+        elif filters.statuses == {"paid"}:
+            query = query.where(settled)
+    if after is not None:
+        last = find(after)
+        query = query.where(tuple_(Invoice.issued_at, Invoice.number) < (last.issued_at, last.number))
+    return query
+
+
+def due(customer_id: int) -> list[Due]:
+    """What this customer has to pay, the oldest first; payments under way included."""
+    invoices = db.session.scalars(
+        select(Invoice)
+        .where(Invoice.customer_id == customer_id, Invoice.settled_micros < Invoice.due_cents * 10_000)
+        .order_by(Invoice.issued_at, Invoice.number)
+    )
+    return [
+        Due(
+            number=listed.invoice.number,
+            outstanding_micros=listed.invoice.outstanding_micros,
+            due_date=listed.invoice.due_date,
+            status=listed.status,
+        )
+        for listed in with_status(invoices)
+    ]

@@ -1,0 +1,103 @@
+"""Invoicing as other slices, the shell and its own entry points use it. A thin facade over named modules.
+
+`pay` calls Mollie and `render` the PDF program: both are called outside a unit of work. All else joins the
+caller's, but for `close_month`, which opens its own.
+"""
+
+import re
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from app.clock import utc_now
+from app.customers.models import Customer
+from app.db import in_unit_of_work
+from invoicing import documents, metered, reading, runs
+from invoicing.documents import filename
+from invoicing.errors import InvalidPeriod, NothingToPay, PeriodNotEnded
+from invoicing.metered import resolve_tax
+from invoicing.models import Invoice, InvoiceDocument
+from invoicing.notices import render
+from invoicing.reading import Due, Filters, Listed, due, find, page, status_now, with_status
+from invoicing.settlement import money_arrived, money_left
+from invoicing.shapes import invoice_json as listed_json
+from invoicing.status import STATUSES, Status
+from topups import service as topups
+
+_MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_NUMBER: Final = re.compile(r"[A-Z]\d{4}-\d{6,}")
+
+
+def month_of(text: str) -> date:
+    """The first day of "2026-10". Raises InvalidPeriod."""
+    parts = _MONTH.fullmatch(text)
+    if parts is None or int(parts[1]) < 2000:
+        raise InvalidPeriod(field="period")
+    return date(int(parts[1]), int(parts[2]), 1)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text has the shape of a document number."""
+    return bool(_NUMBER.fullmatch(text))
+
+
+def start_close(month: date, customer: Customer | None = None) -> UUID:
+    """Begin a run that closes a month that has ended, for all customers or one. Raises PeriodNotEnded."""
+    if not metered.has_ended(month, utc_now()):
+        raise PeriodNotEnded(field="period")
+    only = None if customer is None else [customer.customer_id]
+    return in_unit_of_work(lambda: runs.start(month, metered.unclosed_in_month(month, only)))
+
+
+def to_json(invoice: Invoice) -> dict[str, Any]:
+    """The API's shape of an invoice as it is now."""
+    return listed_json(next(with_status([invoice])))
+
+
+def document(invoice: Invoice) -> InvoiceDocument:
+    """The stored PDF. Raises Rendering until it is there."""
+    return documents.find(invoice)
+
+
+def pay(customer: Customer, number: str, *, request_key: str) -> str | None:
+    """Ask Mollie for the payment of what is outstanding; the address of its checkout page.
+
+    Raises UnknownInvoice, NothingToPay, and what `topups.service.request_top_up` raises.
+    """
+    invoice = reading.find(number, customer.customer_id)
+    if status_now(invoice) in {"paid", "in_progress"}:
+        raise NothingToPay
+    payment = topups.request_top_up(
+        customer,
+        invoice.outstanding_micros,
+        request_key=request_key,
+        purpose="invoice",
+        invoice_number=invoice.number,
+    )
+    return payment.checkout_url
+
+
+__all__ = [
+    "STATUSES",
+    "Due",
+    "Filters",
+    "Listed",
+    "Status",
+    "document",
+    "due",
+    "filename",
+    "find",
+    "is_number",
+    "listed_json",
+    "money_arrived",
+    "money_left",
+    "month_of",
+    "page",
+    "pay",
+    "render",
+    "resolve_tax",
+    "start_close",
+    "status_now",
+    "to_json",
+    "with_status",
+]

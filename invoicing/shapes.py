@@ -1,0 +1,82 @@
+"""The API's shapes of invoices: money as decimal strings, dates as days, a period without its end day."""
+
+from decimal import Decimal
+from typing import Any
+
+from app.i18n import translations_of
+from app.money import Money, micros_of_cents, plain_decimal
+from invoicing import wording
+from invoicing.models import Invoice, InvoiceLine, InvoiceTax
+from invoicing.reading import Listed
+from invoicing.settlement import paid_on
+
+
+def invoice_json(listed: Listed) -> dict[str, Any]:
+    """Design's shape: `amount_due` as issued, `outstanding` now. `period.end` is the day after the last."""
+    invoice = listed.invoice
+    paid = paid_on(invoice)
+
+    def money(cents: int) -> dict[str, str]:
+        return Money(micros_of_cents(cents), invoice.currency).to_json()
+
+    return {
+        "number": invoice.number,
+        "kind": invoice.kind,
+        "status": listed.status,
+        "customer": invoice.buyer["reference"],
+        "period": {"start": invoice.period_start.isoformat(), "end": invoice.period_end.isoformat()},
+        "issue_date": invoice.issue_date.isoformat(),
+        "due_date": invoice.due_date.isoformat(),
+        "currency": invoice.currency,
+        "locale": invoice.locale,
+        "lines": [_line_json(line, invoice) for line in invoice.lines],
+        "subtotal": money(invoice.net_cents),
+        "discount": money(invoice.discount_cents),
+        "taxes": [_tax_json(tax, invoice) for tax in invoice.taxes],
+        "total": money(invoice.total_cents),
+        "credits_used": money(invoice.credits_used_cents),
+        "prepaid": money(invoice.prepaid_cents),
+        "amount_due": money(invoice.due_cents),
+        "outstanding": Money(invoice.outstanding_micros, invoice.currency).to_json(),
+        "balance": {
+            row: Money(micros, invoice.currency).to_json() for row, micros in invoice.balance.items()
+        },
+        "original_number": invoice.original_number,
+        "reason": invoice.reason,
+        "paid_at": paid.isoformat() if paid else None,
+    }
+
+
+def _line_json(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
+    return {
+        "meter": line.meter,
+        "kind": line.kind,
+        "name": translations_of(line.names, invoice.locale),
+        "unit": line.unit,
+        "dimensions": line.dimensions,
+        "quantity": _decimal(line.quantity),
+        "unit_amount": plain_decimal(wording.exact(line.unit_price)),
+        "price_per": line.price_base,
+        "tier": None
+        if line.tier_above is None and line.tier_up_to is None
+        else {
+            "above": _decimal(line.tier_above) if line.tier_above is not None else "0",
+            "up_to": _decimal(line.tier_up_to) if line.tier_up_to is not None else None,
+        },
+        "tax_category": line.tax_category,
+        "tax_rate": f"{line.tax_percent:.2f}",
+        "amount": Money(micros_of_cents(line.net_cents), invoice.currency).to_json(),
+    }
+
+
+def _tax_json(tax: InvoiceTax, invoice: Invoice) -> dict[str, Any]:
+    return {
+        "category": tax.category,
+        "rate": f"{tax.percent:.2f}",
+        "taxable": Money(micros_of_cents(tax.taxable_cents), invoice.currency).to_json(),
+        "amount": Money(micros_of_cents(tax.vat_cents), invoice.currency).to_json(),
+    }
+
+
+def _decimal(value: Decimal) -> str:
+    return format(wording.exact(value), "f")

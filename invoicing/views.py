@@ -1,0 +1,111 @@
+"""Invoices as the customer sees them: the list, the invoice that explains itself, its PDF, and paying it."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, lazy_gettext
+from flask_babel.speaklater import LazyString
+
+from app.customers.auth import customer_required
+from app.errors import AppError, Forbidden, NotFound
+from invoicing import history, pages, service, wording
+from invoicing.api import pdf_response
+from invoicing.service import Filters, Status
+
+blueprint = Blueprint("invoicing", __name__, url_prefix="/invoices", template_folder="templates")
+
+PAGE: Final = 25
+TAGS: Final[dict[Status, tuple[str, LazyString]]] = {
+    "open": ("look", lazy_gettext("Open")),
+    "in_progress": ("info", lazy_gettext("In progress")),
+    "paid": ("ok", lazy_gettext("Paid")),
+    "overdue": ("lost", lazy_gettext("Overdue")),
+}
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab of the list and the statuses it shows."""
+
+    name: str
+    label: LazyString
+    statuses: frozenset[Status] | None
+
+
+TABS: Final = (
+    Tab("all", lazy_gettext("All"), None),
+    Tab("open", lazy_gettext("Open"), frozenset({"open", "overdue"})),
+    Tab("in_progress", lazy_gettext("In progress"), frozenset({"in_progress"})),
+    Tab("paid", lazy_gettext("Paid"), frozenset({"paid"})),
+)
+
+
+@blueprint.get("")
+@customer_required
+def invoices() -> ResponseReturnValue:
+    """The customer's invoices, the newest first, by tab."""
+    name = request.args.get("show", "all")
+    tab = next((tab for tab in TABS if tab.name == name), TABS[0])
+    after = request.args.get("after")
+    if after is not None and not service.is_number(after):
+        raise NotFound
+    filters = Filters(customer_id=g.customer.customer_id, statuses=tab.statuses)
+    found, more = service.page(filters, after=after, limit=PAGE)
+    return render_template(
+        "invoicing/invoices.html",
+        found=found,
+        tabs=TABS,
+        tab=tab,
+        more=more,
+        after=after,
+        tags=TAGS,
+        w=wording,
+    )
+
+
+@blueprint.get("/<number>")
+@customer_required
+def invoice(number: str) -> ResponseReturnValue:
+    """One invoice: how its amount came to be, what is to be paid, what happened to it."""
+    found = service.find(number, g.customer.customer_id)
+    status = service.status_now(found)
+    return render_template(
+        "invoicing/invoice.html",
+        invoice=found,
+        status=status,
+        tag=TAGS[status],
+        groups=pages.groups_of(found),
+        history=history.events_of(found),
+        pay_key=secrets.token_hex(16),
+        w=wording,
+    )
+
+
+@blueprint.get("/<number>.pdf")
+@customer_required
+def pdf(number: str) -> Response:
+    return pdf_response(number, g.customer.customer_id)
+
+
+@blueprint.post("/<number>/pay")
+@customer_required
+def pay(number: str) -> ResponseReturnValue:
+    """On to the payment page; a double click on the same form leads to the same payment."""
+    back = url_for("invoicing.invoice", number=number)
+    if g.role == "viewer":
+        raise Forbidden(lazy_gettext("You can view this, not change it."))
+    try:
+        checkout = service.pay(
+            g.customer,
+            number,
+            request_key=f"invoice-{request.form.get('pay_key', '')[:80]}",
+        )
+    except AppError as error:
+        flash(str(error.detail or error.title), "danger")
+        return redirect(back)
+    if checkout is None:
+        flash(gettext("We are waiting for your bank. Please don't pay again."), "message")
+    return redirect(checkout or back)
