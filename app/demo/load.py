@@ -131,7 +131,7 @@ def _empty(app: Flask, settings: Settings) -> None:
 
 
 def _empty_queue(queue: Queue) -> None:
-    queue.empty()  # type: ignore[no-untyped-call] -- RQ leaves it untyped
+    queue.empty()  # type: ignore[no-untyped-call]  # RQ leaves it untyped
     for registry in (queue.scheduled_job_registry, queue.failed_job_registry, queue.started_job_registry):
         for job_id in registry.get_job_ids():
             registry.remove(job_id, delete_job=True)
