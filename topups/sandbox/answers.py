@@ -44,7 +44,6 @@ def payment_json(payment: Payment) -> Json:
         "createdAt": iso(payment.created_at),
         "amount": amount_json(payment.amount_cents),
         "description": payment.description,
-        "method": payment.method,
         "metadata": payment.metadata,
         "status": payment.status,
         "profileId": PROFILE_ID,
@@ -55,6 +54,7 @@ def payment_json(payment: Payment) -> Json:
     if payment.status == "open" and payment.due_at:
         answer["expiresAt"] = iso(payment.due_at)
     optional = {
+        "method": payment.method,
         "redirectUrl": payment.redirect_url,
         "cancelUrl": payment.cancel_url,
         "webhookUrl": payment.webhook_url,

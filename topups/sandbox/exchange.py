@@ -3,7 +3,6 @@
 import os
 import socket
 import struct
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -66,14 +65,16 @@ def guarded(sandbox: World, fault: Fault | None, handler: Handler, arguments: di
     try:
         token = authenticate()
         if request.method != "POST" or not (key := request.headers.get("Idempotency-Key")):
-            return before(fault) or execute(sandbox, handler, arguments)
+            return before(sandbox, fault) or execute(sandbox, handler, arguments)
         replay = idempotency.begin(
             sandbox, token, key, request_line=f"POST {request.full_path}", body=request.get_data()
         )
         if replay.status is not None:
-            return before(fault) or Answer(replay.status, replay.body, {"Idempotent-Replayed": "true"})
+            return before(sandbox, fault) or Answer(
+                replay.status, replay.body, {"Idempotent-Replayed": "true"}
+            )
         try:
-            refusal = before(fault)
+            refusal = before(sandbox, fault)
             answer = refusal or execute(sandbox, handler, arguments)
         except BaseException:
             idempotency.release(sandbox, replay)
@@ -108,13 +109,13 @@ def execute(sandbox: World, handler: Handler, arguments: dict[str, str]) -> Answ
         return Answer(problem.status, problem.body())
 
 
-def before(fault: Fault | None) -> Answer | None:
+def before(sandbox: World, fault: Fault | None) -> Answer | None:
     """What a fault does instead of executing, or ahead of it. Raises HungUp."""
     if fault is None:
         return None
     match fault.action:
         case "latency":
-            time.sleep(float(fault.parameters["seconds"]))
+            sandbox.ended.wait(float(fault.parameters["seconds"]))
         case "drop":
             raise HungUp
         case "conflict":
@@ -146,7 +147,7 @@ def after(sandbox: World, fault: Fault | None, answer: Answer) -> Response:
             raise HungUp
         case "timeout_after":
             sandbox.wake.set()
-            time.sleep(float(fault.parameters["seconds"]))
+            sandbox.ended.wait(float(fault.parameters["seconds"]))
             raise HungUp
         case "error_after":
             status = int(fault.parameters["status"])

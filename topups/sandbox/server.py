@@ -23,6 +23,7 @@ from topups.sandbox.webhooks import resume
 from topups.sandbox.world import World
 
 BODY_BYTES = 1 << 20
+LONGEST_STOP_SECONDS = 5
 
 
 def create_app(sandbox: World) -> Flask:
@@ -53,13 +54,27 @@ class Application:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
+        self.idle = threading.Condition()
+        self.busy = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        answer = self.app(environ, start_response)
+        with self.idle:
+            self.busy += 1
+        try:
+            answer = self.app(environ, start_response)
+        finally:
+            with self.idle:
+                self.busy -= 1
+                self.idle.notify_all()
         if not environ.get("sandbox.hang_up"):
             return answer
         hang_up(environ)
         raise ConnectionResetError("hung up on purpose")
+
+    def wait_until_idle(self) -> None:
+        """Until every request under way is through; open connections that ask nothing do not count."""
+        with self.idle:
+            self.idle.wait_for(lambda: self.busy == 0, timeout=LONGEST_STOP_SECONDS)
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -75,6 +90,7 @@ class Running:
 
     url: str
     world: World
+    _application: Application
     _server: BaseWSGIServer
     _thread: threading.Thread
     _ticker: Ticker
@@ -84,10 +100,12 @@ class Running:
         if self._stopped:
             return
         self._stopped = True
+        self.world.ended.set()
         self._ticker.end()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._application.wait_until_idle()
         self.world.close()
 
 
@@ -97,11 +115,10 @@ def start(port: int = 0, state: Path | str | None = None, seed: int = 0) -> Runn
     forget_interrupted(sandbox)
     resume(sandbox)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server(
-        "127.0.0.1", port, Application(create_app(sandbox)), threaded=True, request_handler=QuietHandler
-    )
+    application = Application(create_app(sandbox))
+    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
     ticker = Ticker(sandbox)
     thread.start()
     ticker.start()
-    return Running(f"http://127.0.0.1:{server.server_port}", sandbox, server, thread, ticker)
+    return Running(f"http://127.0.0.1:{server.server_port}", sandbox, application, server, thread, ticker)

@@ -25,6 +25,7 @@ class World:
         self.random = random.Random(seed)  # noqa: S311 - dice for faults, seeded so that a run can be repeated
         self.pump = threading.Lock()
         self.wake = threading.Event()
+        self.ended = threading.Event()
         self.couriers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="sandbox-courier")
         self.under_way: set[Future[None]] = set()
 

@@ -4,17 +4,16 @@ from typing import Any
 
 import pytest
 import requests
-from mollie.api.client import Client
 from mollie.api.error import NotFoundError, ResponseError, UnauthorizedError, UnprocessableEntityError
 
 from topups.sandbox.server import Running
 
 OPEN = {
-    *("resource", "id", "mode", "createdAt", "amount", "description", "method", "metadata", "status"),
+    *("resource", "id", "mode", "createdAt", "amount", "description", "metadata", "status"),
     *("profileId", "sequenceType", "isCancelable", "expiresAt", "redirectUrl", "webhookUrl", "_links"),
 }
 PAID = OPEN - {"isCancelable", "expiresAt"} | {
-    *("details", "paidAt", "amountRefunded", "amountRemaining", "settlementAmount"),
+    *("method", "details", "paidAt", "amountRefunded", "amountRemaining", "settlementAmount"),
 }
 
 
@@ -29,9 +28,7 @@ def test_an_open_payment_has_the_keys_of_mollie_and_nothing_else(pay: Any, runni
     assert payment.expires_at > payment.created_at
 
 
-def test_a_paid_payment_shows_who_paid_and_what_can_be_refunded(
-    pay: Any, mollie: Client, control: Any
-) -> None:
+def test_a_paid_payment_shows_who_paid_and_what_can_be_refunded(pay: Any, mollie: Any, control: Any) -> None:
     payment = pay(method="ideal")
     control(f"payments/{payment.id}/state", status="paid")
     paid = mollie.payments.get(payment.id)
@@ -67,7 +64,7 @@ def test_a_paid_payment_shows_who_paid_and_what_can_be_refunded(
     ],
 )
 def test_a_request_that_is_wrong_is_refused_with_its_field(
-    pay: Any, mollie: Client, change: dict[str, Any], field: str
+    pay: Any, mollie: Any, change: dict[str, Any], field: str
 ) -> None:
     if "customerId" in change:
         change = {**change, "customerId": mollie.customers.create({"name": "J"}).id}
@@ -77,7 +74,7 @@ def test_a_request_that_is_wrong_is_refused_with_its_field(
     assert mollie.payments.list().count == 0
 
 
-def test_a_card_may_be_saved_with_nothing_paid(pay: Any, mollie: Client) -> None:
+def test_a_card_may_be_saved_with_nothing_paid(pay: Any, mollie: Any) -> None:
     customer = mollie.customers.create({"name": "J. Jansen"})
     payment = pay("0.00", method="creditcard", sequenceType="first", customerId=customer.id)
     assert payment.status == "open"
@@ -88,7 +85,7 @@ def test_a_card_may_be_saved_with_nothing_paid(pay: Any, mollie: Client) -> None
     [("ideal", 15), ("creditcard", 30), ("bancontact", 60), ("banktransfer", 12 * 24 * 60)],
 )
 def test_an_open_payment_expires_when_its_method_does(
-    pay: Any, mollie: Client, control: Any, receiver: Any, method: str, minutes: int
+    pay: Any, mollie: Any, control: Any, method: str, minutes: int
 ) -> None:
     payment = pay(method=method)
     control("clock/advance", seconds=minutes * 60 - 30)
@@ -97,10 +94,10 @@ def test_an_open_payment_expires_when_its_method_does(
     expired = mollie.payments.get(payment.id)
     assert expired.is_expired()
     assert expired.expired_at == payment.expires_at
-    assert receiver.ids == [payment.id]
+    assert control("deliveries")[0]["event"] == "expired"
 
 
-def test_a_bank_transfer_can_be_canceled_and_ideal_cannot(pay: Any, mollie: Client) -> None:
+def test_a_bank_transfer_can_be_canceled_and_ideal_cannot(pay: Any, mollie: Any) -> None:
     transfer = pay(method="banktransfer")
     assert transfer.is_cancelable
     assert set(transfer.details) == {"bankName", "bankAccount", "bankBic", "transferReference"}
@@ -111,7 +108,7 @@ def test_a_bank_transfer_can_be_canceled_and_ideal_cannot(pay: Any, mollie: Clie
         mollie.payments.delete(pay(method="ideal").id)
 
 
-def test_a_payment_can_be_described_anew(pay: Any, mollie: Client) -> None:
+def test_a_payment_can_be_described_anew(pay: Any, mollie: Any) -> None:
     payment = pay()
     changed = mollie.payments.update(
         payment.id,
@@ -123,7 +120,7 @@ def test_a_payment_can_be_described_anew(pay: Any, mollie: Client) -> None:
         mollie.payments.update(payment.id, {"description": ""})
 
 
-def test_a_card_fails_with_the_schemes_reason(pay: Any, mollie: Client, control: Any) -> None:
+def test_a_card_fails_with_the_schemes_reason(pay: Any, mollie: Any, control: Any) -> None:
     payment = pay(method="creditcard")
     control(f"payments/{payment.id}/state", status="failed", failure_reason="possible_fraud")
     failed = mollie.payments.get(payment.id)
@@ -141,13 +138,13 @@ def test_an_end_is_an_end(pay: Any, control: Any, running: Running) -> None:
     assert again.status_code == 409
 
 
-def test_unknown_payments_are_not_found(mollie: Client) -> None:
+def test_unknown_payments_are_not_found(mollie: Any) -> None:
     with pytest.raises(NotFoundError) as missing:
         mollie.payments.get("tr_nothing")
     assert "tr_nothing" in str(missing.value)
 
 
-def test_live_keys_and_other_tokens_are_refused(running: Running, mollie: Client) -> None:
+def test_live_keys_and_other_tokens_are_refused(running: Running, mollie: Any) -> None:
     mollie.set_api_key("live_sandbox")
     with pytest.raises(UnauthorizedError):
         mollie.payments.list()
@@ -166,10 +163,12 @@ def test_a_body_that_is_no_json_is_a_bad_request(running: Running) -> None:
         assert answer.status_code == 400
 
 
-def test_a_customer_who_was_deleted_is_gone(mollie: Client, pay: Any) -> None:
+def test_a_customer_who_was_deleted_is_gone(mollie: Any, pay: Any) -> None:
     customer = mollie.customers.create({"name": "J. Jansen"})
     mollie.customers.delete(customer.id)
-    for attempt in (lambda: mollie.customers.get(customer.id), lambda: pay(customerId=customer.id)):
-        with pytest.raises(ResponseError) as gone:
-            attempt()
-        assert gone.value.status == 410
+    with pytest.raises(ResponseError) as gone:
+        mollie.customers.get(customer.id)
+    assert gone.value.status == 410
+    with pytest.raises(ResponseError) as gone:
+        pay(customerId=customer.id)
+    assert gone.value.status == 410
