@@ -3,7 +3,7 @@
 import json
 import uuid
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from app.clock import utc_now
 from app.customers.service import billing_email, get_customer
@@ -40,20 +40,25 @@ def ensure_psp_customer(customer_id: int) -> str:
 def _prepare(customer_id: int) -> tuple[str, str, str | None]:
     lock_balance(customer_id)
     row = db.session.get(PspCustomer, customer_id)
-    if row is None:
-        row = PspCustomer(customer_id=customer_id)
-        db.session.add(row)
-    if row.mollie_customer_id is None and (row.created_at is None or utc_now() - row.created_at > KEY_LIFE):
-        customer = get_customer(customer_id)
-        row.idempotency_key = uuid.uuid4()
-        row.body = json.dumps(
-            {
-                "name": customer.name,
-                "email": billing_email(customer),
-                "locale": LOCALES[customer.locale],
-                "metadata": {"customer": customer.reference},
-            }
+    stale = row is not None and row.mollie_customer_id is None and utc_now() - row.created_at > KEY_LIFE
+    if row is None or stale:
+        row = db.session.merge(
+            PspCustomer(
+                customer_id=customer_id,
+                idempotency_key=uuid.uuid4(),
+                body=json.dumps(_body(customer_id)),
+                created_at=utc_now(),
+            )
         )
-        row.created_at = utc_now()
         db.session.flush()
     return row.body, str(row.idempotency_key), row.mollie_customer_id
+
+
+def _body(customer_id: int) -> dict[str, Any]:
+    customer = get_customer(customer_id)
+    return {
+        "name": customer.name,
+        "email": billing_email(customer),
+        "locale": LOCALES[customer.locale],
+        "metadata": {"customer": customer.reference},
+    }

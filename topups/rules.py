@@ -67,7 +67,16 @@ def save(customer_id: int, wish: RuleWish) -> AutoTopUp:
     row = db.session.get(AutoTopUp, customer_id, populate_existing=True)
     was_enabled = row is not None and row.enabled
     if row is None:
-        row = AutoTopUp(customer_id=customer_id, enabled=False, failures_in_row=0)
+        row = AutoTopUp(
+            customer_id=customer_id,
+            enabled=False,
+            threshold_micros=wish.threshold_micros,
+            amount_micros=wish.amount_micros,
+            target_micros=wish.target_micros,
+            monthly_maximum_micros=wish.monthly_maximum_micros,
+            failures_in_row=0,
+            updated_at=now,
+        )
         db.session.add(row)
     if wish.payment_methods is not None:
         mandates.order_methods(customer_id, wish.payment_methods)
