@@ -10,6 +10,7 @@ from flask.cli import AppGroup
 from app.customers.service import find_customer
 from app.db import db
 from app.errors import AppError
+from app.i18n import in_locale
 from invoicing import runs, service
 from invoicing.documents import without_document
 
@@ -22,12 +23,14 @@ PATIENCE_SECONDS: Final = 600
 @click.option("--customer", "reference", default=None, help="Only the customer with this reference.")
 def close(period: str, reference: str | None) -> None:
     """Close a period that has ended: every customer's usage becomes an invoice. Again is harmless."""
-    try:
-        month = service.month_of(period)
-        customer = find_customer(reference) if reference else None
-        run_id = service.start_close(month, customer)
-    except AppError as error:
-        raise click.ClickException(str(error.detail or error.title)) from error
+    # Commands speak one language, whatever the provider's is.
+    with in_locale("en"):
+        try:
+            month = service.month_of(period)
+            customer = find_customer(reference) if reference else None
+            run_id = service.start_close(month, customer)
+        except AppError as error:
+            raise click.ClickException(str(error.detail or error.title)) from error
     _work(run_id)
     _wait(run_id)
     done = runs.progress(run_id)
