@@ -3,33 +3,62 @@
 What must travel upward between slices is subscribed here, so that no slice imports one above it.
 """
 
-import importlib
-from typing import Any
+from datetime import timedelta
 
 from flask import Flask
 
-from app import cli, db, errors, health, i18n, jobs, logs
+from app import cli, db, errors, headers, health, i18n, jobs, logs, schedule
 from app.config import Settings
 from app.customers import auth
+from app.customers import views as customers_views
+from app.desk import views as desk_views
 from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
+from app.portal import shell
+from app.schedule import Recurring
+from invoicing import api as invoicing_api
+from invoicing import cli as invoicing_cli
+from invoicing import service as invoicing
+from invoicing import views as invoicing_views
+from metering import api as metering_api
+from metering import service as metering
+from topups import api as topups_api
+from topups import service as topups
+from topups import views as topups_views
+from topups import webhooks
 
-_BLUEPRINTS = (
-    "app.customers.views",
-    "app.desk.views",
-    "metering.api",
-    "topups.api",
-    "topups.webhooks",
-    "topups.views",
-    "invoicing.api",
-    "invoicing.views",
+BLUEPRINTS = (
+    health.blueprint,
+    customers_views.blueprint,
+    desk_views.blueprint,
+    ledger_api.blueprint,
+    metering_api.blueprint,
+    topups_api.blueprint,
+    webhooks.blueprint,
+    topups_views.blueprint,
+    invoicing_api.blueprint,
+    invoicing_views.blueprint,
+)
+COMMANDS = (ledger_cli.group, invoicing_cli.group, cli.jobs, cli.users, cli.keys, db_commands)
+SCHEDULE = (
+    Recurring("topups.jobs.sweep", timedelta(seconds=30)),
+    Recurring("topups.jobs.reconcile", timedelta(hours=1), "bulk"),
+    Recurring("topups.jobs.mandates_daily", timedelta(days=1), "bulk"),
+    Recurring("metering.jobs.roll_up", timedelta(minutes=1), "bulk"),
+    Recurring("metering.jobs.create_partitions", timedelta(days=1), "bulk"),
+    Recurring("invoicing.jobs.close_due", timedelta(minutes=10)),
+    Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
+    Recurring("app.mail.send_waiting", timedelta(minutes=2)),
+    Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
+    Recurring("app.ledger.jobs.expire_grants", timedelta(minutes=10), "bulk"),
+    Recurring("app.api.forget_old_keys", timedelta(hours=1), "bulk"),
 )
 
 
 def create_app(settings: Settings) -> Flask:
     """A WSGI application over these settings. Touches neither database nor network."""
-    app = Flask(__name__)
+    app = Flask("app")
     app.config["SECRET_KEY"] = settings.secret_key
     app.extensions["settings"] = settings
     logs.init_app(app)
@@ -38,27 +67,20 @@ def create_app(settings: Settings) -> Flask:
     i18n.init_app(app, settings)
     errors.init_app(app)
     auth.init_app(app)
-    app.cli.add_command(db_commands)
-    app.register_blueprint(health.blueprint)
-    app.register_blueprint(ledger_api.blueprint)
-    for group in (ledger_cli.group, cli.jobs, cli.users, cli.keys):
+    headers.init_app(app)
+    shell.init_app(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    for group in COMMANDS:
         app.cli.add_command(group)
-    for name in _BLUEPRINTS:
-        module = _module(name)
-        if module is not None:
-            app.register_blueprint(module.blueprint)
-    for name in ("app.headers", "app.portal.shell"):
-        module = _module(name)
-        if module is not None:
-            module.init_app(app)
-    invoicing_cli = _module("invoicing.cli")
-    if invoicing_cli is not None:
-        app.cli.add_command(invoicing_cli.group)
+    schedule.register(app, *SCHEDULE)
+    _subscribe()
     return app
 
 
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
+def _subscribe() -> None:
+    """Tie the slices together upward: tax, attention, money that comes and goes."""
+    metering.set_tax_resolver(invoicing.resolve_tax)
+    metering.set_attention_job("topups.jobs.evaluate")
+    topups.on_money_arrived(invoicing.money_arrived)
+    topups.on_money_left(invoicing.money_left)

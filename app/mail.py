@@ -7,6 +7,7 @@ same `dedupe_key` of a customer never makes a second mail.
 import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 from typing import Any, Final
@@ -183,11 +184,18 @@ def deliver(customer_id: int, mail_id: int) -> None:
         raise MailNotSentError(error)
 
 
-def mails_to_send(limit: int = 500) -> list[tuple[int, int]]:
-    """Unsent mails, the oldest first: what a lost queue left behind."""
+def send_waiting() -> None:
+    """Job: queue again what a lost queue left behind."""
+    patience = utc_now() - timedelta(minutes=2)
+    for customer_id, mail_id in mails_to_send(created_before=patience):
+        enqueue("app.mail.deliver", customer_id, mail_id, job_id=f"mail-{customer_id}-{mail_id}")
+
+
+def mails_to_send(*, created_before: datetime | None = None, limit: int = 500) -> list[tuple[int, int]]:
+    """Mails still queued, the oldest first. Those that failed wait for their retry or for the operator."""
     rows = db.session.execute(
         select(MailMessage.customer_id, MailMessage.mail_id)
-        .where(MailMessage.status != "sent")
+        .where(MailMessage.status == "queued", MailMessage.created_at < (created_before or utc_now()))
         .order_by(MailMessage.created_at)
         .limit(limit)
     )

@@ -10,7 +10,7 @@ from flask.testing import FlaskCliRunner
 
 from app import clock, jobs, schedule
 from app.config import Settings
-from app.db import in_unit_of_work, unit_of_work
+from app.db import db, in_unit_of_work, unit_of_work
 from app.factory import create_app
 
 
@@ -40,6 +40,8 @@ def test_a_lost_redis_is_logged_and_raises_nothing(settings: Settings) -> None:
     with lost.app_context():
         jobs.enqueue("app.ledger.jobs.seal")
     assert lost.test_client().get("/readyz").json == {"status": "ok", "database": "ok", "redis": "down"}
+    with lost.app_context():
+        db.engine.dispose()
 
 
 def test_a_job_that_gives_up_is_listed_and_can_be_retried(

@@ -141,7 +141,7 @@ def test_a_body_that_cannot_be_read_says_why(
 def test_errors_speak_dutch_when_asked(api: FlaskClient) -> None:
     answer = api.get("/v1/customers/nobody", headers={"Accept-Language": "nl"})
     assert answer.json is not None
-    assert answer.json["title"] == "Er is geen klant met deze referentie."
+    assert answer.json["title"] == "Er is geen klant met dit klantnummer."
 
 
 def test_transactions_are_listed_newest_first_in_pages(api: FlaskClient) -> None:
