@@ -174,7 +174,7 @@ class TopUp(Model):
         CheckConstraint("origin IN ('manual', 'automatic')", name="origin"),
         CheckConstraint("purpose IN ('balance', 'invoice')", name="purpose"),
         CheckConstraint("sequence_type IN ('oneoff', 'first', 'recurring')", name="sequence_type"),
-        CheckConstraint("amount_micros > 0 AND amount_micros % 10000 = 0", name="amount_whole_cents"),
+        CheckConstraint("amount_micros > 0 AND mod(amount_micros, 10000) = 0", name="amount_whole_cents"),
         CheckConstraint("provisional_micros BETWEEN 0 AND amount_micros", name="provisional_within_amount"),
         CheckConstraint("(purpose = 'invoice') = (invoice_number IS NOT NULL)", name="invoice_has_number"),
         # Two workers, two processes or two evaluations at once: the database lets one automatic charge start.
