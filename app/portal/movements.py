@@ -43,7 +43,7 @@ def _told(movement: Movement, known: dict[str, TopUp]) -> Described:
     found = TOP_UP.fullmatch(movement.reference)
     if not found:
         return row
-    row = replace(row, url=link("topups.show", top_up_id=found[1]))
+    row = replace(row, url=link("topups.payment", top_up_id=found[1]))
     top_up = known.get(found[1])
     return _with_payment(row, top_up) if top_up else row
 

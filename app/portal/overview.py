@@ -24,6 +24,7 @@ from app.portal.movements import told
 from app.portal.sentence import Facts, days_left, days_to_threshold
 from app.portal.sentence_words import Sentence, sentence_of
 from app.portal.tags import Tag
+from invoicing.service import Due
 from topups import service as topups
 from topups.service import Summary
 
@@ -89,7 +90,7 @@ def overview_of(customer_id: int) -> Overview:
         steps=() if has_usage or summary.state != "off" else _steps(bool(movements)),
         auto=automatic_of(summary),
         chart=chart,
-        due=due.rows(invoices[:DUE_SHOWN]),
+        due=due.rows(invoices)[:DUE_SHOWN],
         more_due=max(0, len(invoices) - DUE_SHOWN),
         invoices_url=link("invoicing.invoices"),
         upcoming=due.upcoming(month, burn),
@@ -97,17 +98,15 @@ def overview_of(customer_id: int) -> Overview:
     )
 
 
-def _facts(
-    balance: Balance, summary: Summary, invoices: list[due.Due], burn: int, *, has_history: bool
-) -> Facts:
+def _facts(balance: Balance, summary: Summary, invoices: list[Due], burn: int, *, has_history: bool) -> Facts:
     today = local_date(utc_now())
     coming = balance.available_micros + summary.under_way_micros
     days = days_to_threshold(coming, summary.threshold_micros or 0, burn)
     return Facts(
         state=balance.state,
         has_history=has_history,
-        due=len(invoices),
-        overdue=sum(1 for invoice in invoices if due.is_overdue(invoice, today)),
+        due=len(due.payable(invoices)),
+        overdue=sum(1 for invoice in invoices if invoice.status == "overdue"),
         auto_enabled=summary.state != "off",
         auto_paused=summary.state == "paused",
         auto_has_method=summary.state != "no_method",
@@ -129,8 +128,14 @@ def _state(balance: Balance) -> Tag:
 def _runway(facts: Facts, burn: int) -> str | None:
     if facts.lasts_days is None:
         return None
-    lasts = ngettext("Lasts about %(num)s day", "Lasts about %(num)s days", facts.lasts_days)
-    return gettext("%(lasts)s, at %(amount)s a day as in the last week.", lasts=lasts, amount=money(burn))
+    return str(
+        ngettext(
+            "Lasts about %(num)s day, at %(amount)s a day as in the last week.",
+            "Lasts about %(num)s days, at %(amount)s a day as in the last week.",
+            facts.lasts_days,
+            amount=money(burn),
+        )
+    )
 
 
 def _parts(balance: Balance, summary: Summary) -> tuple[Part, ...]:

@@ -61,8 +61,8 @@ def recent_charts(customer_id: int, count: int) -> tuple[Chart, Chart]:
 
 def _series(customer_id: int, first: date, last: date) -> dict[str, dict[date, int]]:
     series: dict[str, dict[date, int]] = {}
-    for row in metering.usage_by_day(customer_id, first, last):
-        by_day = series.setdefault(translations_of(row.meter_name), {})
+    for row in metering.usage_by_day(customer_id, first, last + timedelta(days=1)):
+        by_day = series.setdefault(translations_of(dict(row.names)), {})
         by_day[row.day] = by_day.get(row.day, 0) + row.charge_micros
     return series
 
