@@ -205,7 +205,7 @@ def _top_up_page(form: TopUpForm) -> str:
     offered = service.ways_to_pay(amount_micros)
     choices += [(m.method_id, m.description) for m in offered]
     if not offered:
-        choices.append(("any", gettext("Choose at the payment page")))
+        choices.append(("any", gettext("Choose on the payment page")))
     form.method.choices = choices
     if form.method.data not in dict(choices):
         form.method.data = choices[0][0]

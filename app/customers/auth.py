@@ -31,7 +31,7 @@ login_manager = LoginManager()
 
 class NoCustomer(Forbidden):
     code = "no_customer"
-    title = lazy_gettext("You are signed in, but not yet tied to a customer. Ask us, or your colleague.")
+    title = lazy_gettext("You are signed in, but not linked to a customer yet. Ask us, or a colleague.")
 
 
 # A key that was right a moment ago is not looked up again; revoking takes effect within these seconds.

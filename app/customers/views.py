@@ -35,7 +35,7 @@ def sign_in() -> str | Response:
             user = signing_in.authenticate(form.email.data, form.password.data)
         if user is not None:
             return _welcome(user, form.next.data)
-        form.password.errors = [gettext("The e-mail address or the password is not right.")]
+        form.password.errors = [gettext("The e-mail address or password is wrong.")]
     return render_template("customers/sign_in.html", form=form)
 
 

@@ -96,7 +96,7 @@ def mails() -> str:
 def resend_mail(customer_id: int, mail_id: int) -> Response:
     with unit_of_work():
         mail.resend(customer_id, mail_id)
-    flash(gettext("The mail is sent again."), "ok")
+    flash(gettext("The e-mail is being sent again."), "ok")
     return redirect(url_for("desk.mails"), code=303)
 
 

@@ -183,7 +183,7 @@ def _steps(topped_up: bool) -> tuple[Step, ...]:  # noqa: FBT001 - one fact, nam
             gettext("Turn on automatic top-up"),
             False,
             link("topups.auto_top_up"),
-            gettext("Then it never runs out while you are not looking."),
+            gettext("Then it never runs out unnoticed."),
         ),
         Step(
             gettext("Start using the service"),

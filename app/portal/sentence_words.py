@@ -52,7 +52,7 @@ def _words(facts: Facts, available_micros: int, first_due: Gravest | None) -> di
             amount=money(due.amount_micros),
             day=day(due.due_on),
         ),
-        "paused": lambda: gettext("Automatic top-up is paused. See why, and resume it when that is mended."),
+        "paused": lambda: gettext("Automatic top-up is paused. See why, and resume it once that is fixed."),
         "no_method": lambda: gettext("Automatic top-up cannot charge any of your payment methods."),
         "begin": lambda: gettext("Welcome. Three steps and your balance is at work."),
         "under_way": lambda: gettext(
@@ -60,7 +60,7 @@ def _words(facts: Facts, available_micros: int, first_due: Gravest | None) -> di
             left=money(available_micros),
             amount=money(facts.in_flight_micros),
         ),
-        "exhausted": lambda: gettext("Your balance is used up. Top up to go on."),
+        "exhausted": lambda: gettext("Your balance is used up. Top up to keep using the service."),
         "low": lambda: gettext("Your balance is low: %(left)s left.", left=money(available_micros)),
         "due": lambda: gettext(
             "Invoice %(number)s is open: please pay %(amount)s before %(day)s.",

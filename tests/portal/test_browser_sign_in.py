@@ -23,7 +23,7 @@ def test_signing_in_with_a_password(app: Flask, page: Page, accessible: Check, s
     page.get_by_label("E-mail address").fill("acme@tegoed.example")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("The e-mail address or the password is not right.")).to_be_visible()
+    expect(page.get_by_text("The e-mail address or password is wrong.")).to_be_visible()
     expect(page.get_by_label("E-mail address")).to_have_value("acme@tegoed.example")
     accessible(page)
 
@@ -38,10 +38,10 @@ def test_signing_in_with_a_code(
 ) -> None:
     customer_with_user()
     page.goto("/sign-in")
-    page.get_by_role("link", name="Mail me a sign-in code").click()
+    page.get_by_role("link", name="E-mail me a sign-in code").click()
     page.get_by_label("E-mail address").fill("acme@tegoed.example")
     accessible(page)
-    page.get_by_role("button", name="Mail me a sign-in code").click()
+    page.get_by_role("button", name="E-mail me a sign-in code").click()
     expect(page.get_by_role("heading", name="Enter your code")).to_be_visible()
     accessible(page)
 
