@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
@@ -64,7 +65,7 @@ class MailMessage(Model):
         PrimaryKeyConstraint("customer_id", "mail_id"),
         UniqueConstraint("customer_id", "dedupe_key"),
         CheckConstraint("status IN ('queued', 'sent', 'failed')", name="status"),
-        Index("ix_mail_message_unsent", "created_at", postgresql_where="status <> 'sent'"),
+        Index("ix_mail_message_queued", "created_at", postgresql_where=text("status = 'queued'")),
     )
 
 
