@@ -20,7 +20,6 @@ from app.ledger.service import Balance
 from app.ledger.sides import Posting, Side
 from invoicing import service
 from invoicing.models import Invoice
-from metering import service as metering
 from tests.fixtures.product import Clock
 
 EURO = 1_000_000
@@ -194,7 +193,6 @@ def shop(
     app: Flask, api: FlaskClient, runner: FlaskCliRunner, clock: Clock, run_jobs: Callable[..., int]
 ) -> Shop:
     """Three meters with their prices, in the middle of October."""
-    metering.set_tax_resolver(service.resolve_tax)
     clock.travel_to(IN_OCTOBER + timedelta(days=3))
     for code, meter in _METERS.items():
         body = {
