@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    DDL,
     JSON,
     BigInteger,
     CheckConstraint,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -215,6 +217,15 @@ class UsageEvent(Model):
         Index("ix_usage_event_time", "time", postgresql_using="brin"),
         {"postgresql_partition_by": "RANGE (month)"},
     )
+
+
+# What falls into a month without a partition of its own is taken all the same.
+_REST = "CREATE TABLE IF NOT EXISTS usage_event_rest PARTITION OF usage_event DEFAULT"
+event.listen(
+    UsageEvent.__table__,
+    "after_create",
+    DDL(_REST),  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+)
 
 
 class UsageHour(Model):

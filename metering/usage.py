@@ -28,8 +28,8 @@ EPOCH: Final = "2000-01-01T00:00:00Z"
 
 _SPAN = "SELECT min(time) AS first, max(time) AS last FROM usage_event WHERE changed_at >= :since"
 _ROLL_UP = """
-INSERT INTO usage_hour AS h (customer_id, hour, meter_id, price_id, dimensions, period_start, quantity, events,
-                             charge_micros)
+INSERT INTO usage_hour AS h (customer_id, hour, meter_id, price_id, dimensions, period_start, quantity,
+                             events, charge_micros)
 SELECT e.customer_id, t.hour, m.meter_id, p.price_id, coalesce(d.values, '{}'), e.period_start,
        sum(CASE WHEN e.voided_at IS NULL THEN u.quantity ELSE 0 END),
        count(*) FILTER (WHERE e.voided_at IS NULL),
@@ -111,7 +111,13 @@ def usage_by_day(customer_id: int, start: date, end: date) -> list[UsageDay]:
     for row in rows:
         meter = catalog.meters[row.meter_id]
         days[row.day, row.meter_id] = UsageDay(
-            row.day, meter.code, meter.names, meter.unit, row.quantity, row.events, int(row.charge_micros)
+            row.day,
+            meter.code,
+            meter.names,
+            meter.unit,
+            row.quantity,
+            int(row.events),
+            int(row.charge_micros),
         )
     for fresh, meter_id in _not_rolled_up(customer_id, start, end):
         known = days.get((fresh.day, meter_id))
