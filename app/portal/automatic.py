@@ -45,7 +45,7 @@ def automatic_of(summary: Summary) -> Automatic:
             maximum=money(maximum),
         ),
         flight=gettext("%(amount)s on its way", amount=money(flight)) if flight else None,
-        decision=gettext("Last decision, %(when)s: %(what)s.", when=moment(last.at), what=last.text)
+        decision=gettext("%(what)s (last decision, %(when)s).", when=moment(last.at), what=last.text)
         if last and enabled
         else None,
         url=link("topups.auto_top_up"),
