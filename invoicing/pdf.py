@@ -56,7 +56,7 @@ class _SafePdf(PDFKit):
             check=False,
         )
         self.handle_error(done.returncode, done.stderr.decode(errors="replace"))
-        return done.stdout
+        return bytes(done.stdout)
 
 
 def render_pdf(html: str) -> bytes:

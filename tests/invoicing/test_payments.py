@@ -1,0 +1,192 @@
+"""Paying an invoice through Mollie: settled by what was paid for it, re-opened when the money leaves."""
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.customers.sign_in import add_member, create_user
+from app.db import db, unit_of_work
+from invoicing import service
+from invoicing.models import Invoice
+from tests.fixtures.outside import Sandbox
+from tests.fixtures.product import LiveApp
+from tests.invoicing.conftest import AFTER_OCTOBER, EURO, Shop
+from topups import service as topups
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def till(shop: Shop, live_app: LiveApp, sandbox: Sandbox) -> Sandbox:
+    """October is closed: acme owes €42.40 for it."""
+    shop.customer("acme", locale="en")
+    shop.use_42_40("acme")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    shop.run_jobs()
+    return sandbox
+
+
+def pay(shop: Shop, till: Sandbox, euros: float, number: str | None, key: str = "one") -> topups.TopUp:
+    payment = topups.request_top_up(
+        shop.account("acme"),
+        round(euros * EURO),
+        request_key=key,
+        method="ideal",
+        purpose="invoice" if number else "balance",
+        invoice_number=number,
+    )
+    db.session.rollback()
+    till.control(f"payments/{payment.mollie_payment_id}/state", {"status": "paid"})
+    shop.run_jobs()
+    return payment
+
+
+def control(shop: Shop, till: Sandbox, payment: topups.TopUp, what: str, body: dict[str, Any]) -> None:
+    till.control(f"payments/{payment.mollie_payment_id}/{what}", body)
+    shop.run_jobs()
+
+
+def state(shop: Shop, invoice: Invoice | None = None) -> tuple[int, int, int]:
+    """Outstanding on the invoice, receivable and prepaid, in cents."""
+    found = invoice or shop.invoice("acme")
+    balance = shop.balance("acme")
+    amounts = (found.outstanding_micros, balance.receivable_micros, balance.prepaid_micros)
+    return amounts[0] // 10_000, amounts[1] // 10_000, amounts[2] // 10_000
+
+
+def test_a_payment_settles_the_invoice_it_was_made_for(shop: Shop, till: Sandbox) -> None:
+    assert state(shop) == (4240, 4240, 0)
+    pay(shop, till, 42.40, shop.invoice("acme").number)
+    assert state(shop) == (0, 0, 0)
+    assert service.status_now(shop.invoice("acme")) == "paid"
+    assert service.due(shop.customers["acme"]) == []
+
+
+def test_a_top_up_of_the_balance_stays_on_the_balance_whatever_is_owed(shop: Shop, till: Sandbox) -> None:
+    pay(shop, till, 50, None)
+    assert state(shop) == (4240, 4240, 5000)
+
+
+def test_what_is_paid_too_much_stays_on_the_balance(shop: Shop, till: Sandbox) -> None:
+    pay(shop, till, 50, shop.invoice("acme").number)
+    assert state(shop) == (0, 0, 760)
+
+
+def test_paid_twice_settles_the_next_oldest_invoice_and_then_the_balance(shop: Shop, till: Sandbox) -> None:
+    shop.clock.travel_to(AFTER_OCTOBER.replace(day=20))
+    shop.use_42_40("acme", at=AFTER_OCTOBER.replace(day=19))
+    shop.clock.travel_to(AFTER_OCTOBER.replace(month=12))
+    shop.close("2026-11")
+    october, november = (invoice.number for invoice in shop.invoices("acme"))
+    pay(shop, till, 42.40, october, "first")
+    pay(shop, till, 42.40, october, "second")
+    assert [invoice.outstanding_micros for invoice in shop.invoices("acme")] == [0, 0]
+    pay(shop, till, 42.40, november, "third")
+    assert state(shop, shop.invoices("acme")[1]) == (0, 0, 4240)
+
+
+def test_part_of_an_invoice_can_be_paid(shop: Shop, till: Sandbox) -> None:
+    pay(shop, till, 20, shop.invoice("acme").number)
+    assert state(shop) == (2240, 2240, 0)
+    assert service.status_now(shop.invoice("acme")) == "open"
+
+
+def test_a_chargeback_opens_the_invoice_again_and_its_reversal_settles_it(shop: Shop, till: Sandbox) -> None:
+    payment = pay(shop, till, 42.40, shop.invoice("acme").number)
+    amount = {"value": "42.40", "currency": "EUR"}
+    control(shop, till, payment, "chargeback", {"amount": amount, "code": "AM04"})
+    assert state(shop) == (4240, 4240, 0)
+    assert service.status_now(shop.invoice("acme")) == "open"
+
+
+def test_a_refund_in_part_opens_as_much_and_the_rest_comes_off_the_balance(shop: Shop, till: Sandbox) -> None:
+    payment = pay(shop, till, 50, shop.invoice("acme").number)
+    control(shop, till, payment, "refund", {"amount": {"value": "10.00", "currency": "EUR"}})
+    assert state(shop) == (1000, 1000, 760)
+    control(shop, till, payment, "refund", {"amount": {"value": "40.00", "currency": "EUR"}})
+    assert state(shop) == (4240, 4240, 0)
+
+
+def test_a_top_up_that_is_charged_back_opens_no_invoice(shop: Shop, till: Sandbox) -> None:
+    pay(shop, till, 42.40, shop.invoice("acme").number, "invoice")
+    payment = pay(shop, till, 25, None, "balance")
+    amount = {"value": "25.00", "currency": "EUR"}
+    control(shop, till, payment, "chargeback", {"amount": amount, "code": "AM04"})
+    assert state(shop) == (0, 0, 0)
+
+
+def signed_in(shop: Shop, role: str = "owner") -> FlaskClient:
+    with unit_of_work():
+        user = create_user("anna@acme.example", "Anna", locale="en", password=PASSWORD)
+        add_member(shop.customers["acme"], user, role)
+    client = shop.app.test_client()
+    page = client.get("/sign-in")
+    client.post("/sign-in", data={"csrf_token": hidden(page.text, "csrf_token"), "email": "anna@acme.example",
+                                  "password": PASSWORD, "next": ""})  # fmt: skip
+    return client
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}"[^>]*value="([^"]+)"', page)
+    assert found, f"the page has no {name}"
+    return found[1]
+
+
+def test_the_customer_sees_the_invoice_explained_pays_it_and_sees_it_paid(shop: Shop, till: Sandbox) -> None:
+    client = signed_in(shop)
+    number = shop.invoice("acme").number
+    listed = client.get("/invoices?show=open").text
+    assert number in listed
+    page = client.get(f"/invoices/{number}").text.replace("\xa0", " ")
+    for text in (
+        "Prompt tokens",
+        "€32.09",
+        "18,059,974 tokens",
+        "€2.00 per million",
+        "Total",
+        "€42.40",
+        "Open",
+    ):
+        assert text in page
+    form = {"csrf_token": hidden(page, "csrf_token"), "pay_key": hidden(page, "pay_key")}
+    first = client.post(f"/invoices/{number}/pay", data=form)
+    again = client.post(f"/invoices/{number}/pay", data=form)
+    assert first.status_code == 302
+    assert first.location == again.location
+    assert first.location.startswith(till.url)
+    (payment,) = topups.top_ups(shop.customers["acme"])
+    till.control(f"payments/{payment.mollie_payment_id}/state", {"status": "paid"})
+    shop.run_jobs()
+    assert "Paid" in client.get(f"/invoices/{number}").text
+    assert number in client.get("/invoices?show=paid").text
+    assert number not in client.get("/invoices?show=open").text
+    assert client.get(f"/invoices/{number}.pdf").data.startswith(b"%PDF")
+
+
+def test_a_viewer_may_look_but_not_pay(shop: Shop, till: Sandbox) -> None:
+    client = signed_in(shop, "viewer")
+    number = shop.invoice("acme").number
+    page = client.get(f"/invoices/{number}").text
+    assert "pay_key" not in page
+    form = {"csrf_token": hidden(page, "csrf_token"), "pay_key": "x"}
+    assert client.post(f"/invoices/{number}/pay", data=form).status_code == 403
+
+
+def test_another_customers_invoice_does_not_exist(shop: Shop, till: Sandbox) -> None:
+    number = shop.invoice("acme").number
+    shop.customers["acme"] = shop.customer("bravo")
+    client = signed_in(shop)
+    for path in (f"/invoices/{number}", f"/invoices/{number}.pdf", "/invoices/F2026-999999"):
+        assert client.get(path).status_code == 404
+    assert number not in client.get("/invoices").text
+
+
+def test_nobody_sees_an_invoice_without_signing_in(shop: Shop, till: Sandbox) -> None:
+    number = shop.invoice("acme").number
+    for path in ("/invoices", f"/invoices/{number}", f"/invoices/{number}.pdf"):
+        answer = shop.app.test_client().get(path)
+        assert answer.status_code == 302
+        assert "/sign-in" in answer.location
