@@ -4,12 +4,14 @@ What must stay true: the product's clock and Mollie's show the same time; nothin
 meanwhile, since it would live in another time; both clocks are back in real time when the stage is left.
 """
 
+import http.client
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ from app.db import db, in_unit_of_work
 from app.demo.client import Client
 from app.schedule import send_due
 
+PATIENCE_SECONDS: Final = 30.0
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 
 
@@ -94,15 +97,32 @@ def stage(app: Flask, settings: Settings) -> Iterator[Stage]:
     thread.start()
     ready = Stage(app, settings, Client(settings.mollie_api_url))
     try:
+        _await_sandbox(ready.sandbox)
         yield ready
     finally:
         clock.travel_back()
         try:
             ready.sandbox.post("/_sandbox/clock/reset", {})
+        except (OSError, http.client.HTTPException):
+            say("the Mollie sandbox is gone, its clock stays where it was until the next load")
         finally:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+def _await_sandbox(sandbox: Client) -> None:
+    """It may have been started a moment ago. Raises StageError."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            sandbox.get("/_sandbox/clock")
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() > deadline:
+                raise StageError(f"the Mollie sandbox does not answer at {sandbox.url}") from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _server(app: Flask, settings: Settings) -> BaseWSGIServer:
@@ -121,8 +141,3 @@ def say(text: str) -> None:
     """For whoever started the loader; its standard output is for the accounts alone."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
-
-
-def daily(last: datetime | None, now: datetime) -> bool:
-    """Whether the recurring jobs want their turn."""
-    return last is None or now - last >= timedelta(hours=20)
