@@ -101,7 +101,7 @@ def _check_change(meter: Meter, values: Mapping[str, Any]) -> None:
         for name in when
     }
     if not used <= set(values["dimensions"]):
-        raise Invalid(lazy_gettext("A price of this meter uses a dimension left out."), field="dimensions")
+        raise Invalid(lazy_gettext("A price of this meter uses a dimension that is left out here."), field="dimensions")
 
 
 def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,8 +235,8 @@ _PROBLEMS: Final[dict[str, Text]] = {
     "not_positive": lazy_gettext("Give a number above zero."),
     "empty": lazy_gettext("Give at least one tier."),
     "too_many": lazy_gettext("Give at most 100 tiers."),
-    "only_last_is_open": lazy_gettext("Only the last tier has no end."),
-    "last_must_be_open": lazy_gettext("The last tier must have no end."),
+    "only_last_is_open": lazy_gettext("Only the last tier may have no end."),
+    "last_must_be_open": lazy_gettext("Leave out the end of the last tier."),
     "not_increasing": lazy_gettext("Each tier must end above the one before it."),
 }
 
