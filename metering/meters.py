@@ -101,7 +101,9 @@ def _check_change(meter: Meter, values: Mapping[str, Any]) -> None:
         for name in when
     }
     if not used <= set(values["dimensions"]):
-        raise Invalid(lazy_gettext("A price of this meter uses a dimension that is left out here."), field="dimensions")
+        raise Invalid(
+            lazy_gettext("A price of this meter uses a dimension that is left out here."), field="dimensions"
+        )
 
 
 def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
