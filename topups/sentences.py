@@ -22,13 +22,13 @@ def rule_sentence(summary: Summary) -> Markup:
         facts["amount"] = _MARKED.format(money(summary.amount_micros))
         # The text is ours, out of the catalogue; the figures are escaped by the formatting.
         text = gettext(
-            "When your balance comes below %(threshold)s, we top it up with %(amount)s through %(method)s, "
+            "When your balance falls below %(threshold)s, we top it up with %(amount)s through %(method)s, "
             "and never more than %(maximum)s per month."
         )
     else:
         facts["target"] = _MARKED.format(money(summary.target_micros or 0))
         text = gettext(
-            "When your balance comes below %(threshold)s, we fill it up to %(target)s through %(method)s, "
+            "When your balance falls below %(threshold)s, we fill it up to %(target)s through %(method)s, "
             "and never more than %(maximum)s per month."
         )
     return Markup.escape(text) % facts
