@@ -8,7 +8,9 @@ from flask import current_app
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from app.clock import utc_now
 from app.db import Model, driver_url
+from metering.partitions import ensure_partitions
 
 settings = current_app.extensions["settings"]
 
@@ -41,6 +43,8 @@ def run():
             ),
         )
         context.run_migrations()
+        if connection.scalar(text("SELECT to_regclass('usage_event')")):
+            ensure_partitions(connection.connection.driver_connection, utc_now().date())
         grant_rights(connection, make_url(settings.database_url).username, make_url(owner_url).username)
     engine.dispose()
 
