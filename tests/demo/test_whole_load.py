@@ -4,7 +4,6 @@ import subprocess
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -61,8 +60,10 @@ def test_the_story_is_told_and_goes_on_live(
     assert feeder.run(most=FIRST_MINUTE_ROWS, pause=no_pause) == FIRST_MINUTE_ROWS
     run_jobs()
     the_card_is_charged_and_the_debit_credited_provisionally(api)
-    assert mail_to(smtp, "maya@okafor.example")["Subject"] == "Topped up automatically: €25.00"
-    assert "€ 25,00" in mail_to(smtp, "boekhouding@grachtwerk.example")["Subject"]
+    assert subjects(smtp, "maya@okafor.example") == ["Topped up automatically: €25.00"]
+    (announced,) = subjects(smtp, "boekhouding@grachtwerk.example")
+    assert announced.startswith("Rond ")
+    assert announced.endswith(" schrijven we € 25,00 af")
 
 
 def time_at_mollie(sandbox: Sandbox) -> datetime:
@@ -131,11 +132,11 @@ def the_invoice_of_the_replay_is_a_pdf(api: Client) -> None:
 
 
 def mails_are_in_the_customers_language(smtp: Mailbox) -> None:
-    dutch = [str(mail["Subject"]) for mail in smtp.to("boekhouding@grachtwerk.example")]
-    english = [str(mail["Subject"]) for mail in smtp.to("maya@okafor.example")]
+    dutch = subjects(smtp, "boekhouding@grachtwerk.example")
+    english = subjects(smtp, "maya@okafor.example")
     assert sum(subject.startswith("Je factuur F20") for subject in dutch) == 3
     assert sum(subject.endswith(" is ready") for subject in english) == 3
-    assert "We hebben je betaling van € 25,00 ontvangen".replace(" 25", "\N{NO-BREAK SPACE}25") in dutch
+    assert "We hebben je betaling van € 25,00 ontvangen" in dutch
     assert "Payment of €25.00 received" in english
     assert {str(mail["Content-Language"]) for mail in smtp.to("maya@okafor.example")} == {"en"}
     assert {str(mail["Content-Language"]) for mail in smtp.to("boekhouding@grachtwerk.example")} == {"nl"}
@@ -151,6 +152,6 @@ def the_card_is_charged_and_the_debit_credited_provisionally(api: Client) -> Non
     assert "provisional" in kinds
 
 
-def mail_to(smtp: Mailbox, address: str) -> EmailMessage:
-    (mail,) = smtp.to(address)
-    return mail
+def subjects(smtp: Mailbox, address: str) -> list[str]:
+    """With plain spaces, so that a test reads as a mail does."""
+    return [str(mail["Subject"]).replace("\N{NO-BREAK SPACE}", " ") for mail in smtp.to(address)]
