@@ -43,8 +43,11 @@ def rule_of(row: AutoTopUp) -> Rule:
     )
 
 
-def evaluate(customer_id: int) -> TopUpDecision | None:
-    """Decide now, and request a charge if that is the decision. None for a customer without a rule."""
+def evaluate(customer_id: int, *, quiet: bool = False) -> TopUpDecision | None:
+    """Decide now, and request a charge if that is the decision. None for a customer without a rule.
+
+    When `quiet`, a balance above its threshold is no news and is not written down.
+    """
     balance = lock_balance(customer_id)
     clear_attention(customer_id)
     now = utc_now()
@@ -56,7 +59,10 @@ def evaluate(customer_id: int) -> TopUpDecision | None:
     seen = situation.read(balance, now)
     verdict = decide(rule_of(row), seen, situation.limits())
     top_up = _request(row, verdict, now) if verdict.charges else None
-    decision = decision_log.record(customer_id, verdict, seen, top_up, now)
+    if quiet and verdict.reason is Reason.ABOVE_THRESHOLD:
+        decision = decision_log.latest(customer_id)
+    else:
+        decision = decision_log.record(customer_id, verdict, seen, top_up, now)
     row.evaluate_at = _evaluate_again_at(customer_id, verdict, now)
     db.session.flush()
     refresh_marks(customer_id)
@@ -143,7 +149,7 @@ def payment_arrived(top_up: TopUp) -> None:
     row.failures_in_row = 0
     if row.paused_at is not None and (by_hand or row.paused_because == "failures"):
         start_again(row)
-    enqueue("topups.jobs.evaluate", top_up.customer_id)
+    enqueue("topups.jobs.evaluate_after_credit", top_up.customer_id)
 
 
 def payment_failed(top_up: TopUp) -> None:

@@ -9,8 +9,7 @@ from wtforms import BooleanField, Field, HiddenField, RadioField
 from wtforms.validators import DataRequired, InputRequired, ValidationError
 from wtforms.widgets import TextInput
 
-from app.i18n import number
-from app.money import decimal_of_micros, round_half_up
+from app.i18n import money
 from topups.amounts import parse_amount
 from topups.errors import limits_text
 
@@ -26,7 +25,7 @@ class MoneyField(Field):
             return str(self.raw_data[0])
         if self.data is None:
             return ""
-        return number(round_half_up(decimal_of_micros(self.data), 2))
+        return money(self.data).replace("€", "").strip()
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         self.data = parse_amount(str(valuelist[0])) if valuelist and str(valuelist[0]).strip() else None

@@ -39,6 +39,11 @@ def evaluate(customer_id: int) -> None:
     in_unit_of_work(auto.evaluate, int(customer_id))
 
 
+def evaluate_after_credit(customer_id: int) -> None:
+    """Money arrived: is it enough?"""
+    in_unit_of_work(auto.evaluate, int(customer_id), quiet=True)
+
+
 def sync_mandates(customer_id: int) -> None:
     """Mirror Mollie's mandates of a customer."""
     try:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from flask_babel import lazy_gettext
+from flask_babel.speaklater import LazyString
 from sqlalchemy import select
 
 from app.clock import utc_now
@@ -30,6 +32,7 @@ class DecisionLine:
     times: int
     top_up_id: str | None
     kind: str  # of the tag: ok, look, info, quiet
+    tag: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +75,17 @@ class Summary:
         return sum(m.amount_micros - m.provisional_micros for m in self.under_way if m.purpose == "balance")
 
 
-_KINDS = {
-    Reason.CHARGED: "ok",
-    Reason.ABOVE_THRESHOLD: "quiet",
-    Reason.IN_FLIGHT: "quiet",
-    Reason.DISABLED: "quiet",
+_TAGS: dict[Reason, tuple[str, LazyString]] = {
+    Reason.CHARGED: ("ok", lazy_gettext("topped up")),
+    Reason.ABOVE_THRESHOLD: ("quiet", lazy_gettext("not needed")),
+    Reason.IN_FLIGHT: ("quiet", lazy_gettext("not needed")),
+    Reason.DISABLED: ("quiet", lazy_gettext("off")),
 }
+_NOT_TOPPED_UP: tuple[str, LazyString] = ("look", lazy_gettext("not topped up"))
 
 
 def decision_line(decision: TopUpDecision) -> DecisionLine:
+    kind, tag = _TAGS.get(decision.reason, _NOT_TOPPED_UP)
     remedy = labels.REMEDIES.get(decision.reason)
     return DecisionLine(
         at=decision.decided_at,
@@ -92,7 +97,8 @@ def decision_line(decision: TopUpDecision) -> DecisionLine:
         amount_micros=decision.amount_micros,
         times=decision.times,
         top_up_id=decision.top_up_id,
-        kind=_KINDS.get(decision.reason, "look"),
+        kind=kind,
+        tag=str(tag),
     )
 
 
