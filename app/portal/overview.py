@@ -126,8 +126,12 @@ def _state(balance: Balance) -> Tag:
 
 
 def _runway(facts: Facts, burn: int) -> str | None:
-    if facts.lasts_days is None:
+    if facts.lasts_days is None or facts.state == "exhausted":
         return None
+    if facts.lasts_days == 0:
+        return str(
+            gettext("Lasts less than a day, at %(amount)s a day as in the last week.", amount=money(burn))
+        )
     return str(
         ngettext(
             "Lasts about %(num)s day, at %(amount)s a day as in the last week.",

@@ -62,6 +62,7 @@ def _words(facts: Facts, available_micros: int, first_due: Gravest | None) -> di
         ),
         "exhausted": lambda: gettext("Your balance is used up. Top up to keep using the service."),
         "low": lambda: gettext("Your balance is low: %(left)s left.", left=money(available_micros)),
+        "nearly": lambda: gettext("Your balance lasts less than a day at the pace of the last week."),
         "due": lambda: gettext(
             "Invoice %(number)s is open: please pay %(amount)s before %(day)s.",
             number=due.number,
@@ -82,13 +83,11 @@ def _words(facts: Facts, available_micros: int, first_due: Gravest | None) -> di
 
 
 _PAY: Final = ("overdue", "due")
+# Topping up needs no button here: it stands in the head of the page already.
 _PAGES: Final[dict[Matter, str]] = {
     "suspended": "invoicing.invoices",
     "paused": "topups.auto_top_up",
     "no_method": "topups.payment_methods",
-    "begin": "topups.top_up",
-    "exhausted": "topups.top_up",
-    "low": "topups.top_up",
 }
 
 
@@ -99,7 +98,6 @@ def _button(matter: Matter, first_due: Gravest | None) -> tuple[str | None, str 
         "invoicing.invoices": gettext("To the invoices"),
         "topups.auto_top_up": gettext("Automatic top-up"),
         "topups.payment_methods": gettext("Add payment method"),
-        "topups.top_up": gettext("Top up now"),
     }
     page = _PAGES.get(matter)
     return (link(page), labels[page]) if page else (None, None)

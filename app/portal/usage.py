@@ -73,11 +73,13 @@ def _drawn(series: dict[str, dict[date, int]], days: Sequence[date]) -> Chart:
 
 
 def burn_micros_per_day(chart: Chart) -> int:
-    """What the last seven whole days took per day; fewer days where usage began later."""
-    whole_days = [total for _, _, total in chart.rows[1 : BURN_DAYS + 1]]
+    """What the last seven whole days took per day; fewer where usage began later, today where it just did."""
+    recent = [total for _, _, total in chart.rows[: BURN_DAYS + 1]]
+    whole_days = recent[1:]
     while whole_days and whole_days[-1] == 0:
         whole_days.pop()
-    return max(0, sum(whole_days)) // len(whole_days) if whole_days else 0
+    counted = whole_days or recent[:1]
+    return max(0, sum(counted)) // len(counted) if counted else 0
 
 
 def axis_label(micros: int) -> str:

@@ -16,6 +16,7 @@ from app.portal.sentence import Facts, days_left, days_to_threshold, matter_of
             Facts(state="ok", has_history=True, auto_enabled=True, next_top_up_on=date(2026, 11, 26)),
             ("ok", "next_top_up"),
         ),
+        (Facts(state="ok", has_history=True, lasts_days=0), ("look", "nearly")),
         (Facts(state="ok", has_history=True, due=1), ("look", "due")),
         (Facts(state="low", has_history=True), ("look", "low")),
         (Facts(state="low", has_history=True, in_flight_micros=25_000_000), ("info", "under_way")),
