@@ -30,7 +30,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
     (
         ("desk.customers", lazy_gettext("Customers")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
-        ("desk.mails", lazy_gettext("Mails")),
+        ("desk.mails", lazy_gettext("E-mails")),
         ("desk.api_keys", lazy_gettext("API keys")),
     ),
 )
