@@ -25,7 +25,7 @@ from topups.facts import PaymentFacts
 from topups.looks import next_look
 from topups.models import TopUp
 from topups.psp_customers import known_psp_customer
-from topups.states import LOST, Status, follows, moved
+from topups.states import ENDED, LOST, Status, follows, moved
 
 _log = structlog.get_logger("topups")
 
@@ -89,6 +89,9 @@ def note_look(top_up: TopUp) -> None:
     now = utc_now()
     top_up.looked_at = now
     top_up.look_at = next_look(top_up.status, top_up.method, top_up.created_at, top_up.looks, now)
+    if top_up.status in ENDED and top_up.mollie_payment_id is None:
+        # There is nothing to look at; should a payment turn up after all, reconciliation finds it.
+        top_up.look_at = None
     top_up.looks += 1
 
 

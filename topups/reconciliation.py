@@ -15,7 +15,7 @@ from topups.facts import PaymentFacts
 from topups.models import TopUp
 from topups.payments import find_top_up
 from topups.states import follows
-from topups.syncing import sync_payment
+from topups.syncing import look, sync_payment
 
 WALK_PAYMENTS: Final = 1000
 
@@ -45,7 +45,8 @@ def _compare(facts: PaymentFacts) -> str | None:
     news = top_up.mollie_payment_id is None or follows(before, facts.status)
     if not news:
         return None
-    after = sync_payment(facts.top_up_id).status
+    look(facts.top_up_id, facts.payment_id)
+    after = find_top_up(facts.top_up_id).status
     return f"{facts.payment_id}: {before} → {after}" if after is not before else None
 
 

@@ -35,7 +35,7 @@ def sync_payment(top_up_id: str) -> TopUp:
     if payment_id is None and hint is not None and _adopt(top_up_id, hint):
         pass
     elif payment_id is not None:
-        _look(top_up_id, payment_id)
+        look(top_up_id, payment_id)
     elif status is Status.REQUESTED:
         charge(top_up_id)
     elif status is Status.UNKNOWN or (status is Status.SUBMITTING and not being_called):
@@ -44,7 +44,8 @@ def sync_payment(top_up_id: str) -> TopUp:
     return find_top_up(top_up_id)
 
 
-def _look(top_up_id: str, payment_id: str) -> None:
+def look(top_up_id: str, payment_id: str) -> None:
+    """Fetch this payment and apply it to its top-up. Raises NoAnswer."""
     try:
         facts = gateway.get_payment(payment_id)
     except gateway.Gone:

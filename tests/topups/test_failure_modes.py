@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import requests
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -132,6 +132,25 @@ def test_mode_5_what_never_reached_mollie_fails_after_the_hour(story: Story) -> 
     story.pass_time(hours=2)
     lost = service.sync_payment(top_up.top_up_id)
     assert (lost.status, lost.failure_code) == ("failed", "not_reached")
+    assert lost.look_at is None
+
+
+def test_mode_5_given_up_and_yet_paid_is_found_by_reconciliation_and_credited(
+    story: Story, runner: FlaskCliRunner
+) -> None:
+    story.pay(10, key="before")
+    story.sandbox.control("faults", {"match": "POST /v2/payments", "action": "reset_after"})
+    top_up = story.request(25, key="lost-answer")
+    (made, *_) = story.sandbox.control("requests?method=POST&path=/v2/payments", method="GET")
+    assert made["body"]["metadata"]["topup_id"] == top_up.top_up_id
+    with unit_of_work():
+        crediting.lose(crediting.lock_top_up(top_up.top_up_id), "not_reached")
+    story.sandbox.control("faults", {"match": {"event": "*"}, "action": "webhook_drop", "times": None})
+    (newest, *_) = gateway.list_payments(1)
+    story.sandbox.control(f"payments/{newest.payment_id}/state", {"status": "paid"})
+    printed = runner.invoke(args=["topups", "reconcile"]).output
+    assert f"{newest.payment_id}: failed → paid" in printed
+    assert story.prepaid == 35 * EURO
 
 
 def test_mode_6_a_422_although_the_payment_exists_is_searched_for_first(story: Story) -> None:
