@@ -81,12 +81,18 @@ class Supervisor:
         )
         self.children.begin(self.plan.stand_ins())
         self._run_step("migrate", self.plan.migration())
-        self.children.begin(self.plan.product())
-        if not wait_ready(self.children, self.signals.pause, timeout_seconds=READY_SECONDS):
-            raise StartFailed(f"not everything answers after {READY_SECONDS:g} s; see {self.home.logs}")
+        self._await_children()
+        # The demo's past is lived through by the loader alone, before anything runs in the present.
         accounts = self._demo_accounts() if self.plan.has_demo else {}
+        self.children.begin(self.plan.product())
+        self._await_children()
         self.children.begin(self.plan.afterwards())
         self._announce(accounts)
+
+    def _await_children(self) -> None:
+        """Raises StartFailed when one of those begun does not answer."""
+        if not wait_ready(self.children, self.signals.pause, timeout_seconds=READY_SECONDS):
+            raise StartFailed(f"not everything answers after {READY_SECONDS:g} s; see {self.home.logs}")
 
     def watch(self) -> None:
         """Keep everything running until a signal comes or a server is lost for good."""
