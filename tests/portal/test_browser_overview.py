@@ -92,7 +92,7 @@ def test_the_desk_for_everybody_who_works_there(
     page.get_by_role("link", name="Acme").click()
     expect(page.get_by_role("heading", name="Acme", level=1)).to_be_visible()
     accessible(page)
-    for name in ("Failed jobs", "Mails", "API keys"):
+    for name in ("Failed jobs", "E-mails", "API keys"):
         page.get_by_role("navigation", name="Main menu").get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
         accessible(page)
