@@ -14,7 +14,7 @@ import msgspec
 
 from app.config import settings
 from app.customers import service as customers
-from app.ledger.debits import Database, Debited, Funding, LockedBalance, UsageCharge, debit_usage
+from app.ledger.debits import Database, Debited, Funding, LockedBalance, UsageCharge, array_of, debit_usage
 from metering.catalog import Catalog
 from metering.periods import Period, period_of_day, period_of_moment
 from metering.prices import Price
@@ -30,13 +30,13 @@ TotalKey = tuple[int, date, int, int]
 
 _PERIODS = """
 SELECT p.customer_id, p.period_start, p.period_end, p.status, p.vat_rate, p.catalog_version
-FROM unnest(%b::bigint[], %b::date[]) AS k (customer_id, period_start)
+FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, period_start)
 JOIN usage_period p USING (customer_id, period_start)
 """
 _TOTALS = """
 SELECT t.customer_id, t.period_start, t.meter_id, t.price_id, t.quantity, t.events, t.gross_micros,
        t.late_quantity, t.late_events, t.late_gross_micros
-FROM unnest(%b::bigint[], %b::date[], %b::integer[], %b::integer[])
+FROM unnest(%s::bigint[], %s::date[], %s::integer[], %s::integer[])
      AS k (customer_id, period_start, meter_id, price_id)
 JOIN usage_total t USING (customer_id, period_start, meter_id, price_id)
 """
@@ -51,7 +51,7 @@ COPY usage_total (customer_id, period_start, meter_id, price_id, quantity, event
 _UPDATE_TOTALS = """
 UPDATE usage_total AS t
 SET quantity = d.quantity, events = d.events, gross_micros = d.gross_micros
-FROM unnest(%b::bigint[], %b::date[], %b::integer[], %b::integer[], %s::numeric[], %b::bigint[], %b::bigint[])
+FROM unnest(%s::bigint[], %s::date[], %s::integer[], %s::integer[], %s::numeric[], %s::bigint[], %s::bigint[])
      AS d (customer_id, period_start, meter_id, price_id, quantity, events, gross_micros)
 WHERE t.customer_id = d.customer_id AND t.period_start = d.period_start AND t.meter_id = d.meter_id
   AND t.price_id = d.price_id
@@ -60,7 +60,7 @@ _UPDATE_LATE_TOTALS = """
 UPDATE usage_total AS t
 SET late_quantity = d.quantity - t.quantity, late_events = d.events - t.events,
     late_gross_micros = d.gross_micros - t.gross_micros
-FROM unnest(%b::bigint[], %b::date[], %b::integer[], %b::integer[], %s::numeric[], %b::bigint[], %b::bigint[])
+FROM unnest(%s::bigint[], %s::date[], %s::integer[], %s::integer[], %s::numeric[], %s::bigint[], %s::bigint[])
      AS d (customer_id, period_start, meter_id, price_id, quantity, events, gross_micros)
 WHERE t.customer_id = d.customer_id AND t.period_start = d.period_start AND t.meter_id = d.meter_id
   AND t.price_id = d.price_id
@@ -154,7 +154,7 @@ class UsageBook:
         """Read those of these periods that have begun."""
         wanted = [key for key in keys if key not in self.periods]
         if wanted:
-            columns = [list(column) for column in zip(*wanted, strict=True)]
+            columns = [array_of(column) for column in zip(*wanted, strict=True)]
             for row in self._connection.execute(_PERIODS, columns, binary=True):
                 self.periods[row[0], row[1]] = OpenPeriod(*row)
 
@@ -188,7 +188,7 @@ class UsageBook:
         wanted = [key for key in keys if key not in self._totals]
         if not wanted:
             return
-        columns = [list(column) for column in zip(*wanted, strict=True)]
+        columns = [array_of(column) for column in zip(*wanted, strict=True)]
         for row in self._connection.execute(_TOTALS, columns, binary=True):
             quantity, events, gross = row[4] + row[7], row[5] + row[8], row[6] + row[9]
             was = Usage(quantity, events)
@@ -266,7 +266,7 @@ class UsageBook:
                     copy.write_row(row)
         for statement, rows in ((_UPDATE_TOTALS, changed), (_UPDATE_LATE_TOTALS, late)):
             if rows:
-                self._connection.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+                self._connection.execute(statement, [array_of(column) for column in zip(*rows, strict=True)])
 
     def _write_draws(self, period: OpenPeriod, funding: Funding) -> None:
         for grant_id, micros in funding.grants.items():

@@ -8,13 +8,13 @@ changes nothing.
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from app.clock import utc_now
 from app.config import settings
-from app.ledger.debits import Database, LockedBalance, driver_connection, lock_for_debits
+from app.ledger.debits import Database, LockedBalance, array_of, driver_connection, lock_for_debits
 from metering.aggregation import dimensions_of, quantity_of
 from metering.book import Contribution, PeriodKey, TotalKey, UsageBook
 from metering.catalog import Catalog, current_catalog
@@ -39,6 +39,8 @@ _COPY_EVENTS = """
 COPY usage_event (customer_id, source, event_id, month, time, type, period_start, prices, quantities,
                   charges_micros, transfer_number, digest, data, changed_at) FROM STDIN
 """
+
+_NULL: Final = "\\N"
 
 EventKey = tuple[int, str, str]
 
@@ -213,27 +215,29 @@ def _store(
 ) -> None:
     if not taken:
         return
+    at = now.isoformat()
+    lines = [_line(entry, transfer_numbers, at) for entry in taken]
     with connection.cursor().copy(_COPY_EVENTS) as copy:
-        for entry in taken:
-            copy.write_row(_row(entry, transfer_numbers, now))
+        copy.write("".join(lines))
 
 
-def _row(entry: _Taken, transfer_numbers: dict[int, int], now: datetime) -> tuple[Any, ...]:
-    """The columns of `_COPY_EVENTS`. Arrays are written as their literals: that is much quicker."""
+def _line(entry: _Taken, transfer_numbers: dict[int, int], at: str) -> str:
+    """The columns of `_COPY_EVENTS` as COPY's text: putting it together here is much quicker."""
     event = entry.event
+    number = transfer_numbers.get(event.customer_id) if any(entry.charges) else None
     return (
-        event.customer_id,
-        event.source,
-        event.event_id,
-        month_of(event.time),
-        event.time,
-        event.type,
-        entry.period.start,
-        "{" + ",".join([str(c.price.price_id) for c in entry.contributions]) + "}",
-        "{" + ",".join([str(c.quantity) for c in entry.contributions]) + "}",
-        "{" + ",".join([str(charge) for charge in entry.charges]) + "}",
-        transfer_numbers.get(event.customer_id) if any(entry.charges) else None,
-        event.digest,
-        event.data_json,
-        now,
+        f"{event.customer_id}\t{_text(event.source)}\t{_text(event.event_id)}\t{month_of(event.time)}\t"
+        f"{event.time}\t{_text(event.type)}\t{entry.period.start}\t"
+        f"{array_of([c.price.price_id for c in entry.contributions])}\t"
+        f"{array_of([c.quantity for c in entry.contributions])}\t{array_of(entry.charges)}\t"
+        f"{_NULL if number is None else number}\t\\\\x{event.digest.hex()}\t{_text(event.data_json)}\t{at}\n"
     )
+
+
+def _text(text: str) -> str:
+    """A text as COPY reads it back; `month`, numbers and moments need none of this."""
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if not text.isprintable():
+        text = text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    return text

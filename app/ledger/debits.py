@@ -10,7 +10,7 @@ One transfer per customer and side.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 from psycopg import Connection
@@ -25,11 +25,11 @@ Database = Connection[TupleRow]
 _LOCK = """
 SELECT customer_id, prepaid_micros, promo_micros, held_micros, receivable_micros, overdraft_micros,
        low_mark_micros, attention_mark_micros, suspended_at IS NOT NULL, last_transfer_number
-FROM balance WHERE customer_id = ANY(%b::bigint[]) ORDER BY customer_id FOR NO KEY UPDATE
+FROM balance WHERE customer_id = ANY(%s::bigint[]) ORDER BY customer_id FOR NO KEY UPDATE
 """
 _GRANTS = """
 SELECT customer_id, grant_id, remaining_micros FROM "grant"
-WHERE customer_id = ANY(%b::bigint[]) AND remaining_micros > 0 AND (expires_at IS NULL OR expires_at > %b)
+WHERE customer_id = ANY(%s::bigint[]) AND remaining_micros > 0 AND (expires_at IS NULL OR expires_at > %b)
 ORDER BY customer_id, priority, expires_at NULLS LAST, grant_id
 """
 _UPDATE_BALANCES = """
@@ -37,13 +37,13 @@ UPDATE balance AS b
 SET prepaid_micros = b.prepaid_micros - d.prepaid, promo_micros = b.promo_micros - d.promo,
     last_transfer_number = d.number,
     attention_at = CASE WHEN d.crossed THEN coalesce(b.attention_at, %b) ELSE b.attention_at END
-FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::boolean[])
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::boolean[])
      AS d (customer_id, prepaid, promo, number, crossed)
 WHERE b.customer_id = d.customer_id
 """
 _UPDATE_GRANTS = """
 UPDATE "grant" AS g SET remaining_micros = g.remaining_micros - d.taken
-FROM unnest(%b::bigint[], %b::integer[], %b::bigint[]) AS d (customer_id, grant_id, taken)
+FROM unnest(%s::bigint[], %s::integer[], %s::bigint[]) AS d (customer_id, grant_id, taken)
 WHERE g.customer_id = d.customer_id AND g.grant_id = d.grant_id
 """
 _COPY_TRANSFERS = """
@@ -118,6 +118,11 @@ class Debited:
     crossed: list[int] = field(default_factory=list)
 
 
+def array_of(values: Iterable[object]) -> str:
+    """The literal of an array of numbers, dates or truth values: a tenth of what the driver's lists cost."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
 def driver_connection() -> Database:
     """The psycopg connection of the open unit of work."""
     return cast("Database", db.session.connection().connection.driver_connection)
@@ -126,7 +131,7 @@ def driver_connection() -> Database:
 def lock_for_debits(connection: Database, customer_ids: Collection[int]) -> dict[int, LockedBalance]:
     """Lock the balances that exist, in id order, and read them. First in every transaction."""
     ids = sorted(customer_ids)
-    rows = connection.execute(_LOCK, (ids,), binary=True) if ids else ()
+    rows = connection.execute(_LOCK, (array_of(ids),), binary=True) if ids else ()
     balances = {row[0]: LockedBalance(*row) for row in rows}
     cast("set[int]", unit_notes().setdefault("locked_customers", set())).update(balances)
     return balances
@@ -198,7 +203,9 @@ def _open_grants(
     ids = {c.customer_id for c in charges if c.micros > 0 and balances[c.customer_id].promo_micros > 0}
     grants: dict[int, list[OpenGrant]] = {}
     if ids:
-        for customer_id, grant_id, remaining in connection.execute(_GRANTS, (list(ids), now), binary=True):
+        for customer_id, grant_id, remaining in connection.execute(
+            _GRANTS, (array_of(ids), now), binary=True
+        ):
             grants.setdefault(customer_id, []).append(OpenGrant(grant_id, remaining))
     return grants
 
@@ -211,7 +218,8 @@ def _write_transfers(
     now: datetime,
 ) -> None:
     """One transfer per customer and side; brings the balances in memory up to date with them."""
-    rows: list[tuple[Any, ...]] = []
+    lines: list[str] = []
+    at = now.isoformat()
     for customer_id, (prepaid, promo) in moved.items():
         balance = balances[customer_id]
         before = balance.available_micros
@@ -227,15 +235,15 @@ def _write_transfers(
             sides = (side, Side.UNBILLED_USAGE) if micros > 0 else (Side.UNBILLED_USAGE, side)
             after = balance.prepaid_micros + balance.promo_micros
             debit, credit = sides[0].value, sides[1].value
-            row = (customer_id, number, "usage", debit, credit, abs(micros), f"usage-{number}", after, now)
-            rows.append(row)
+            lines.append(
+                f"{customer_id}\t{number}\tusage\t{debit}\t{credit}\t{abs(micros)}\tusage-{number}\t{after}\t{at}\n"
+            )
         debited.transfer_numbers[customer_id] = balance.last_transfer_number
         mark = balance.attention_mark_micros
         if mark is not None and before >= mark > balance.available_micros:
             debited.crossed.append(customer_id)
     with connection.cursor().copy(_COPY_TRANSFERS) as copy:
-        for row in rows:
-            copy.write_row(row)
+        copy.write("".join(lines))
 
 
 def _write_balances(
@@ -251,11 +259,11 @@ def _write_balances(
         _UPDATE_BALANCES,
         (
             now,
-            ids,
-            [moved[customer_id][0] for customer_id in ids],
-            [moved[customer_id][1] for customer_id in ids],
-            [balances[customer_id].last_transfer_number for customer_id in ids],
-            [customer_id in fell for customer_id in ids],
+            array_of(ids),
+            array_of([moved[customer_id][0] for customer_id in ids]),
+            array_of([moved[customer_id][1] for customer_id in ids]),
+            array_of([balances[customer_id].last_transfer_number for customer_id in ids]),
+            array_of([customer_id in fell for customer_id in ids]),
         ),
     )
 
@@ -268,5 +276,4 @@ def _write_grants(connection: Database, charges: Sequence[UsageCharge], fundings
             taken[key] = taken.get(key, 0) + micros
     changed = [(customer_id, grant_id, micros) for (customer_id, grant_id), micros in taken.items() if micros]
     if changed:
-        columns = [list(column) for column in zip(*changed, strict=True)]
-        connection.execute(_UPDATE_GRANTS, columns)
+        connection.execute(_UPDATE_GRANTS, [array_of(column) for column in zip(*changed, strict=True)])

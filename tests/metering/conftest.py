@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -18,8 +19,8 @@ from metering.service import CustomerFacts, TaxTreatment, set_tax_resolver
 PER_TOKEN = {"model": "per_unit", "currency": "EUR", "unit_amount": "0.001"}
 
 
-@pytest.fixture(autouse=True)
-def vat() -> dict[str, Decimal]:
+@pytest.fixture
+def vat(app: Flask) -> dict[str, Decimal]:
     """VAT rates by country, which a test may change; 21% for all others."""
     rates: dict[str, Decimal] = {}
 
@@ -107,7 +108,7 @@ class Provider:
 
 
 @pytest.fixture
-def bare_provider(api: FlaskClient) -> Provider:
+def bare_provider(api: FlaskClient, vat: dict[str, Decimal]) -> Provider:
     """A provider that has set up nothing yet."""
     return Provider(api)
 
