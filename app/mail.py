@@ -4,6 +4,7 @@ A mail is a row before it is a message: what was sent, to whom and when can be s
 same `dedupe_key` of a customer never makes a second mail.
 """
 
+import re
 import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,7 +119,9 @@ def send(
     """
     with in_locale(locale):
         facts = {"provider": settings().provider, "locale": locale, "public_url": settings().public_url}
-        subject = " ".join(render_template(f"mail/{template}.subject.txt", **facts, **context).split())
+        subject = render_template(f"mail/{template}.subject.txt", **facts, **context)
+        # One line; no-break spaces ("€ 25,00") stay.
+        subject = re.sub(r"[ \t\r\n]+", " ", subject).strip()
         text_body = render_template(f"mail/{template}.txt", **facts, **context).strip() + "\n"
         html_body = render_template(f"mail/{template}.html", **facts, subject=subject, **context)
     owner = customer_id or NO_CUSTOMER
