@@ -44,6 +44,18 @@ def close(period: str, reference: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+@group.command("progress")
+def show_progress() -> None:
+    """How far the latest runs are: done, failed, to go."""
+    for run in runs.latest():
+        now = runs.progress(run.run_id)
+        state = "finished" if now.is_finished else f"{now.customers - now.customers_done} to go"
+        click.echo(
+            f"{run.period_start:%Y-%m} {run.created_at:%Y-%m-%d %H:%M}Z: {now.customers_done} of "
+            f"{now.customers} customers, {now.issued} documents, {now.failed} failed, {state}"
+        )
+
+
 @group.command("render")
 def render() -> None:
     """Make and mail the documents that were issued and have none yet."""
@@ -68,7 +80,7 @@ def _wait(run_id: UUID) -> None:
     while time.monotonic() < until:
         db.session.rollback()
         now = runs.progress(run_id)
-        if now.is_finished or now.customers == 0:
+        if now.is_finished:
             return
         click.echo(f"{now.customers_done} of {now.customers} …", err=True)
         time.sleep(1)

@@ -39,7 +39,10 @@ def start(month: date, keys: list[PeriodKey]) -> UUID:
     """A run over these customers' periods of a month: chunks as rows, a job each. In a unit of work."""
     run_id = uuid4()
     ids = sorted({customer_id for customer_id, _ in keys})
-    db.session.add(CloseRun(run_id=run_id, period_start=month, created_at=utc_now()))
+    now = utc_now()
+    # Nothing to close is a run that has ended: the command says so, and nothing is resumed.
+    finished_at = None if ids else now
+    db.session.add(CloseRun(run_id=run_id, period_start=month, created_at=now, finished_at=finished_at))
     db.session.flush()
     size = closing.CHUNK_SIZE
     chunks = [ids[first : first + size] for first in range(0, len(ids), size)]
@@ -213,6 +216,13 @@ def progress(run_id: UUID) -> Progress:
         ).where(CloseChunk.run_id == run_id)
     ).one()
     return Progress(run_id, int(row[0]), int(row[1]), int(row[2]), int(row[3]), run.finished_at is not None)
+
+
+def latest(limit: int = 12) -> list[CloseRun]:
+    """The newest runs that had something to close."""
+    has_chunks = select(CloseChunk.run_id).where(CloseChunk.run_id == CloseRun.run_id).exists()
+    query = select(CloseRun).where(has_chunks).order_by(CloseRun.created_at.desc()).limit(limit)
+    return list(db.session.scalars(query))
 
 
 def failures(month: date) -> list[CloseFailure]:

@@ -54,9 +54,12 @@ def invoices() -> ResponseReturnValue:
         raise NotFound
     filters = Filters(customer_id=g.customer.customer_id, statuses=tab.statuses)
     found, more = service.page(filters, after=after, limit=PAGE)
+    due = service.due(g.customer.customer_id)
     return render_template(
         "invoicing/invoices.html",
         found=found,
+        due_micros=sum(one.outstanding_micros for one in due if one.status != "in_progress"),
+        overdue=any(one.status == "overdue" for one in due),
         tabs=TABS,
         tab=tab,
         more=more,

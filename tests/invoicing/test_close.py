@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from app.ledger.sides import Side
 from tests.invoicing.conftest import AFTER_OCTOBER, EURO, Shop
 
@@ -62,11 +60,11 @@ def test_a_period_that_has_not_ended_is_refused(shop: Shop) -> None:
     assert shop.invoice("acme").period_start.month == 10
 
 
-@pytest.mark.parametrize("period", ["2026-13", "october", "2026-1", "0001-01"])
-def test_a_period_that_is_no_month_is_refused_with_words_that_help(shop: Shop, period: str) -> None:
-    result = shop.runner.invoke(args=["invoicing", "close", "--period", period])
-    assert result.exit_code == 1
-    assert "2026-10" in result.output
+def test_a_period_that_is_no_month_is_refused_with_words_that_help(shop: Shop) -> None:
+    for period in ("2026-13", "october", "2026-1", "0001-01"):
+        result = shop.runner.invoke(args=["invoicing", "close", "--period", period])
+        assert result.exit_code == 1
+        assert "2026-10" in result.output
 
 
 def test_only_the_customer_asked_for_is_closed(shop: Shop) -> None:

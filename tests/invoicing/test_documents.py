@@ -152,23 +152,23 @@ def test_lists_filter_by_customer_status_kind_and_period_and_go_on_from_a_cursor
     ]
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "code"),
-    [
-        ("/v1/invoices/F2026-999999", 404, "unknown_invoice"),
-        ("/v1/invoices/F2026-999999.pdf", 404, "unknown_invoice"),
-        ("/v1/invoices?status=late", 422, "invalid_request"),
-        ("/v1/invoices?kind=receipt", 422, "invalid_request"),
-        ("/v1/invoices?period=2026-13", 422, "invalid_period"),
-        ("/v1/invoices?cursor=x", 422, "invalid_request"),
-        ("/v1/invoices?cursor=F2026-999999", 404, "unknown_invoice"),
-        ("/v1/invoices?customer=nobody", 404, "unknown_customer"),
-        ("/v1/customers/nobody/invoices", 404, "unknown_customer"),
-    ],
-)
-def test_bad_requests_are_refused_with_a_code(shop: Shop, path: str, status: int, code: str) -> None:
-    answer = shop.api.get(path)
-    assert (answer.status_code, answer.get_json()["code"]) == (status, code)
+REFUSED = [
+    ("/v1/invoices/F2026-999999", 404, "unknown_invoice"),
+    ("/v1/invoices/F2026-999999.pdf", 404, "unknown_invoice"),
+    ("/v1/invoices?status=late", 422, "invalid_request"),
+    ("/v1/invoices?kind=receipt", 422, "invalid_request"),
+    ("/v1/invoices?period=2026-13", 422, "invalid_period"),
+    ("/v1/invoices?cursor=x", 422, "invalid_request"),
+    ("/v1/invoices?cursor=F2026-999999", 404, "unknown_invoice"),
+    ("/v1/invoices?customer=nobody", 404, "unknown_customer"),
+    ("/v1/customers/nobody/invoices", 404, "unknown_customer"),
+]
+
+
+def test_bad_requests_are_refused_with_a_code(shop: Shop) -> None:
+    for path, status, code in REFUSED:
+        answer = shop.api.get(path)
+        assert (path, answer.status_code, answer.get_json()["code"]) == (path, status, code)
 
 
 def test_nobody_reads_invoices_without_a_key(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """What is due: never more than the total, never more than the balance lacks."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,11 @@ def test_credits_come_before_balance_money_and_lessen_what_is_due() -> None:
 
 def test_credits_that_settle_it_all_are_left_in_part() -> None:
     assert due(5307, 6000 * 10_000, -53_070_000) == Settlement(5307, 5307, 693, 0, 0)
+
+
+def test_a_settlement_that_does_not_add_up_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="does not add up"):
+        Settlement(5307, 0, 0, 5307, 1)
 
 
 def test_less_than_a_euro_stays_on_the_balance() -> None:

@@ -110,6 +110,39 @@ def test_a_refund_in_part_opens_as_much_and_the_rest_comes_off_the_balance(shop:
     assert state(shop) == (4240, 4240, 0)
 
 
+def test_a_refund_in_part_opens_first_what_the_payment_settled_last(shop: Shop, till: Sandbox) -> None:
+    shop.clock.travel_to(AFTER_OCTOBER.replace(day=20))
+    shop.use_42_40("acme", at=AFTER_OCTOBER.replace(day=19))
+    shop.clock.travel_to(AFTER_OCTOBER.replace(month=12))
+    shop.close("2026-11")
+    payment = pay(shop, till, 84.80, shop.invoices("acme")[0].number)
+    control(shop, till, payment, "refund", {"amount": {"value": "42.40", "currency": "EUR"}})
+    assert [invoice.outstanding_micros for invoice in shop.invoices("acme")] == [0, 42_400_000]
+
+
+def test_while_the_bank_works_on_a_payment_nobody_is_asked_to_pay_again(shop: Shop, till: Sandbox) -> None:
+    number = shop.invoice("acme").number
+    payment = topups.request_top_up(
+        shop.account("acme"), 42_400_000, request_key="slow", method="banktransfer", purpose="invoice",
+        invoice_number=number,
+    )  # fmt: skip
+    db.session.rollback()
+    control(shop, till, payment, "state", {"status": "pending"})
+    topups.sync_payment(payment.top_up_id)
+    db.session.rollback()
+    assert [due.status for due in service.due(shop.customers["acme"])] == ["in_progress"]
+    client = signed_in(shop)
+    page = client.get(f"/invoices/{number}").text
+    assert "Please don't pay again" in page
+    assert "pay_key" not in page
+    assert number in client.get("/invoices?show=in_progress").text
+    assert number not in client.get("/invoices?show=open").text
+    form = {"csrf_token": hidden(page, "csrf_token"), "pay_key": "x"}
+    assert "Nothing is to be paid" in client.post(
+        f"/invoices/{number}/pay", data=form, follow_redirects=True
+    ).text  # fmt: skip
+
+
 def test_a_top_up_that_is_charged_back_opens_no_invoice(shop: Shop, till: Sandbox) -> None:
     pay(shop, till, 42.40, shop.invoice("acme").number, "invoice")
     payment = pay(shop, till, 25, None, "balance")

@@ -156,6 +156,8 @@ def test_a_worker_that_dies_amidst_a_chunk_leaves_no_gap_and_no_double(
     many.run_jobs()
     assert numbers(many) == gapless(7)
     assert runs.progress(run_id).is_finished
+    told = many.runner.invoke(args=["invoicing", "progress"]).output
+    assert "7 of 7 customers, 7 documents, 0 failed, finished" in told
 
 
 def test_two_runs_at_once_close_each_period_once(many: Shop) -> None:
