@@ -48,7 +48,7 @@ class Feeder:
             began = time.monotonic()
             self._feed(row, pause)
             row += 1
-            self.progress.write_text(json.dumps({"next_row": row}))
+            self._note(row)
             pause(max(0.0, PAUSE_SECONDS - (time.monotonic() - began)))
         return row - began_with
 
@@ -57,6 +57,12 @@ class Feeder:
             return max(ROWS_THIS_MONTH, int(json.loads(self.progress.read_text())["next_row"]))
         except (OSError, ValueError, KeyError, TypeError):
             return ROWS_THIS_MONTH
+
+    def _note(self, next_row: int) -> None:
+        """Beside its final name first: a note that was cut short would mean the beginning."""
+        partial = self.progress.with_name(self.progress.name + ".partial")
+        partial.write_text(json.dumps({"next_row": next_row}))
+        partial.rename(self.progress)
 
     def _feed(self, row: int, pause: Callable[[float], None]) -> None:
         """One request of every customer, the same until the API has taken it."""

@@ -37,7 +37,7 @@ BATCH_TYPE: Final = "application/cloudevents-batch+json"
 ROUND_MICROS: Final = 500_000
 # A direct debit or a transfer reaches the bank's other side in days.
 BANK_DAYS: Final = 3
-SCHEDULE_EVERY: Final = timedelta(days=7)
+SCHEDULE_EVERY: Final = timedelta(days=14)
 CONSENT_IP: Final = "192.0.2.10"
 
 

@@ -32,7 +32,7 @@ CLOSES_AFTER: Final = timedelta(hours=2, minutes=10)
 SETTLED_AFTER: Final = timedelta(hours=5)
 PAYS_BEFORE: Final = timedelta(hours=2)
 _SPARSE: Final = (time(21),)
-_DENSE: Final = (time(6), time(12), time(18), time(23, 59, 30))
+_DENSE: Final = (time(9), time(16), time(23, 59, 30))
 
 
 @dataclass(frozen=True, kw_only=True)
