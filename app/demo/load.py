@@ -12,6 +12,7 @@ from typing import Any, Final
 from flask import Flask
 from flask_migrate import upgrade
 from rq import Queue
+from rq.job import Job
 from sqlalchemy import create_engine, text
 
 from app import clock
@@ -131,7 +132,9 @@ def _empty(app: Flask, settings: Settings) -> None:
 
 
 def _empty_queue(queue: Queue) -> None:
+    """Forget the jobs that wait, will be retried, failed, or were at work when their worker was killed."""
     queue.empty()  # type: ignore[no-untyped-call]  # RQ leaves it untyped
     for registry in (queue.scheduled_job_registry, queue.failed_job_registry, queue.started_job_registry):
-        for job_id in registry.get_job_ids():
-            registry.remove(job_id, delete_job=True)
+        for job_id in registry.get_job_ids(cleanup=False):
+            queue.connection.delete(Job.key_for(job_id))
+        queue.connection.delete(registry.key)

@@ -2,9 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from flask import Flask
+from rq import Queue, SimpleWorker
+from rq.job import Job
 
 from app.clock import utc_now
 from app.config import Settings
@@ -16,6 +19,7 @@ from app.demo.cast import OPERATOR
 from app.demo.load import NOTE, load
 from app.demo.stage import StageError
 from app.demo.story import Act, Story
+from app.jobs import enqueue, queue_named
 from app.ledger.accounts import open_account
 from tests.demo.conftest import ShortStory
 from tests.fixtures.product import LiveApp
@@ -48,12 +52,30 @@ def test_a_load_that_died_half_way_says_so_and_begins_again(
     die_half_way(app, demo_settings, short_story(Thunder(at=utc_now())))
     assert references() == {"grachtwerk", "maya-okafor"}
     assert (demo_settings.home / NOTE).exists()
+    queue = leave_jobs_behind()
     accounts = load(app, demo_settings, short_story())
     assert "cut short: beginning again on an emptied database" in capsys.readouterr().err
     assert references() == {"grachtwerk", "maya-okafor"}
     assert find_user(OPERATOR.email) is not None
     assert accounts["operator"]["email"] == OPERATOR.email
     assert not (demo_settings.home / NOTE).exists()
+    assert queue.scheduled_job_registry.get_job_ids() == []
+    assert queue.started_job_registry.get_job_ids() == []
+    assert Job.fetch_many(["waits", "works"], connection=queue.connection) == [None, None]
+
+
+def leave_jobs_behind() -> Queue:
+    """One that would be retried, and one that was at work when its worker was killed."""
+    enqueue("app.mail.deliver", 1, 1, job_id="waits", delay=timedelta(hours=1))
+    enqueue("app.mail.deliver", 1, 2, job_id="works")
+    queue = queue_named("default")
+    worker = SimpleWorker([queue], connection=queue.connection)
+    job = queue.fetch_job("works")
+    assert job is not None
+    worker.prepare_execution(job)
+    worker.prepare_job_execution(job)
+    assert queue.started_job_registry.get_job_ids() == ["works"]
+    return queue
 
 
 def test_a_second_load_only_makes_a_new_key(
