@@ -1,8 +1,10 @@
 """Metering's jobs: rolling usage up for reading back, and making month partitions ahead."""
 
-from datetime import timedelta
+import time
+from typing import Final
 
 import psycopg
+from psycopg.errors import LockNotAvailable
 
 from app.clock import utc_now
 from app.config import settings
@@ -10,8 +12,8 @@ from app.db import in_unit_of_work
 from metering import usage
 from metering.partitions import ensure_partitions
 
-ROLL_UP_EVERY = timedelta(minutes=1)
-CREATE_PARTITIONS_EVERY = timedelta(hours=6)
+ATTEMPTS: Final = 5
+PAUSE_SECONDS: Final = 3.0
 
 
 def roll_up() -> None:
@@ -21,5 +23,13 @@ def roll_up() -> None:
 
 def create_partitions() -> None:
     """Make the partitions of the coming months, as the owner of the tables."""
-    with psycopg.connect(settings().owner_database_url) as connection:
-        ensure_partitions(connection, utc_now().date())
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with psycopg.connect(settings().owner_database_url) as connection:
+                ensure_partitions(connection, utc_now().date())
+        except LockNotAvailable:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return

@@ -14,7 +14,9 @@ DEFAULT_PARTITION: Final = "CREATE TABLE IF NOT EXISTS usage_event_rest PARTITIO
 
 _EXISTS = "SELECT to_regclass(%s) IS NOT NULL"
 _CREATE = "CREATE TABLE {name} (LIKE usage_event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
-_LOCK = "LOCK TABLE usage_event IN SHARE ROW EXCLUSIVE MODE"
+# All at once and first, so that no recording transaction waits halfway; and not for long, because behind a
+# waiting lock every event waits too.
+_LOCK = "SET LOCAL lock_timeout = '2s'; LOCK TABLE usage_event IN ACCESS EXCLUSIVE MODE"
 _MOVE = """
 WITH moved AS (DELETE FROM usage_event_rest WHERE month >= '{start}' AND month < '{end}' RETURNING *)
 INSERT INTO {name} SELECT * FROM moved
@@ -40,7 +42,10 @@ def months_around(today: date) -> list[date]:
 
 
 def ensure_partitions(connection: psycopg.Connection[Any], today: date) -> list[str]:
-    """Make what is missing, in the open transaction; answers the names of new partitions."""
+    """Make what is missing, in the open transaction; answers the names of new partitions.
+
+    Raises LockNotAvailable when a long reader holds the table: try again later.
+    """
     connection.execute(DEFAULT_PARTITION)
     made: list[str] = []
     for month in months_around(today):
