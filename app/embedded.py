@@ -238,7 +238,7 @@ class Postgres:
             f"synchronous_commit = {'on' if self.durable else 'off'}",
             f"full_page_writes = {'on' if self.durable else 'off'}",
             "shared_buffers = 256MB",
-            "max_wal_size = 1GB",
+            f"max_wal_size = {'1GB' if self.durable else '64MB'}",
         ]
         if not self.durable:
             settings += ["wal_level = minimal", "max_wal_senders = 0", "autovacuum = off", "io_method = sync"]
