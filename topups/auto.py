@@ -193,6 +193,13 @@ def charged_back(top_up: TopUp, reason_code: str | None) -> None:
             disable_method(method, utc_now())
 
 
+def look_again(customer_id: int) -> None:
+    """The balance fell by something else than usage: have a job decide, where there is a rule."""
+    row = db.session.get(AutoTopUp, customer_id)
+    if row is not None and row.enabled:
+        enqueue("topups.jobs.evaluate", customer_id)
+
+
 def pause(row: AutoTopUp, because: str) -> None:
     """Stop durably; only the customer, or money by hand, starts the engine again."""
     row.paused_at = utc_now()

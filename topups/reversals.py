@@ -9,7 +9,6 @@ from sqlalchemy import Select, func, select
 
 from app.clock import utc_now
 from app.db import db
-from app.jobs import enqueue
 from app.ledger.service import find_transfer, post_once
 from app.ledger.sides import Posting, Side
 from topups import auto, notices, subscriptions
@@ -103,7 +102,7 @@ def _leaves(top_up: TopUp, kind: str, amount_micros: int, reference: str) -> boo
     )
     if posted is not None:
         subscriptions.money_left(top_up.customer_id, top_up.top_up_id, amount_micros)
-        enqueue("topups.jobs.evaluate", top_up.customer_id)
+        auto.look_again(top_up.customer_id)
     return posted is not None
 
 
