@@ -43,8 +43,9 @@ class Page:
     older: date | None
 
 
-def recent(customer_id: int, limit: int = 6) -> tuple[Movement, ...]:
-    return _read(customer_id, None, limit)
+def recent(customer_id: int, limit: int = 6, *, through: int | None = None) -> tuple[Movement, ...]:
+    """The newest movements, up to transfer `through` where a balance that was read before must agree."""
+    return _read(customer_id, None, limit, through)
 
 
 def page(customer_id: int, before: date | None = None) -> Page:
@@ -61,7 +62,9 @@ def page(customer_id: int, before: date | None = None) -> Page:
     return Page(day_rows, cut)
 
 
-def _read(customer_id: int, before: date | None, limit: int | None) -> tuple[Movement, ...]:
+def _read(
+    customer_id: int, before: date | None, limit: int | None, through: int | None = None
+) -> tuple[Movement, ...]:
     zone = str(settings().timezone)
     local_day: ColumnElement[date] = cast(func.timezone(zone, Transfer.created_at), Date)
     joined = Transfer.kind == USAGE
@@ -86,6 +89,8 @@ def _read(customer_id: int, before: date | None, limit: int | None) -> tuple[Mov
     )
     if before is not None:
         rows = rows.where(Transfer.created_at < datetime.combine(before, time.min, settings().timezone))
+    if through is not None:
+        rows = rows.where(Transfer.number <= through)
     each = rows.subquery()
     last = func.max(each.c.number)
     groups = (

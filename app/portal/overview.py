@@ -75,7 +75,7 @@ def overview_of(customer_id: int) -> Overview:
     balance = ledger.get_balance(customer_id)
     summary = topups.summary(customer_id)
     chart, month = usage.recent_charts(customer_id, DAYS)
-    movements = statement.recent(customer_id, MOVEMENTS_SHOWN)
+    movements = statement.recent(customer_id, MOVEMENTS_SHOWN, through=balance.last_transfer_number)
     burn = usage.burn_micros_per_day(chart)
     invoices = due.of_customer(customer_id)
     has_usage = not chart.is_empty or any(m.kind == statement.USAGE for m in movements)
