@@ -114,10 +114,12 @@ def after_commit(action: Callable[[], None]) -> None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """A deadlock or serialisation failure: the same transaction may well succeed when run again."""
-    return isinstance(error, OperationalError) and isinstance(
-        error.orig, DeadlockDetected | SerializationFailure
-    )
+    """A deadlock or serialisation failure: the same transaction may well succeed when run again.
+
+    The hot path speaks to the driver itself, so its errors may come without SQLAlchemy's wrapping.
+    """
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return isinstance(cause, DeadlockDetected | SerializationFailure)
 
 
 def in_unit_of_work(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -126,7 +128,7 @@ def in_unit_of_work(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         try:
             with unit_of_work():
                 return function(*args, **kwargs)
-        except OperationalError as error:
+        except (OperationalError, DeadlockDetected, SerializationFailure) as error:
             if not is_transient(error) or attempt == MAX_ATTEMPTS:
                 raise
             time.sleep(0.02 * 2**attempt)

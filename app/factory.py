@@ -24,6 +24,7 @@ from invoicing import views as invoicing_views
 from metering import api as metering_api
 from metering import service as metering
 from topups import api as topups_api
+from topups import cli as topups_cli
 from topups import service as topups
 from topups import views as topups_views
 from topups import webhooks
@@ -40,7 +41,15 @@ BLUEPRINTS = (
     invoicing_api.blueprint,
     invoicing_views.blueprint,
 )
-COMMANDS = (ledger_cli.group, invoicing_cli.group, cli.jobs, cli.users, cli.keys, db_commands)
+COMMANDS = (
+    ledger_cli.group,
+    topups_cli.group,
+    invoicing_cli.group,
+    cli.jobs,
+    cli.users,
+    cli.keys,
+    db_commands,
+)
 SCHEDULE = (
     Recurring("topups.jobs.sweep", timedelta(seconds=30)),
     Recurring("topups.jobs.reconcile", timedelta(hours=1), "bulk"),
