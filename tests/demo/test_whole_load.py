@@ -1,10 +1,11 @@
 """The demo, whole: loaded through the real parts, then fed live until a balance crosses its threshold."""
 
-import subprocess
+import http.client
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -125,10 +126,10 @@ def the_balance_waits_just_above_the_threshold(api: Client, reference: str) -> N
 
 def the_invoice_of_the_replay_is_a_pdf(api: Client) -> None:
     number = api.get("/v1/customers/grachtwerk/invoices")["data"][0]["number"]
-    command = ["curl", "--silent", "--fail", "--noproxy", "*", f"{api.url}/v1/invoices/{number}.pdf"]
-    header = f"Authorization: {api.headers['Authorization']}"
-    answer = subprocess.run([*command, "--header", header], capture_output=True, check=True)
-    assert answer.stdout.startswith(b"%PDF")
+    connection = http.client.HTTPConnection(urlsplit(api.url).netloc, timeout=10)
+    connection.request("GET", f"/v1/invoices/{number}.pdf", headers=dict(api.headers))
+    assert connection.getresponse().read().startswith(b"%PDF")
+    connection.close()
 
 
 def mails_are_in_the_customers_language(smtp: Mailbox) -> None:
