@@ -1,15 +1,16 @@
 """Commands: `flask --app wsgi topups …`."""
 
 import click
-from flask.cli import with_appcontext
+from flask.cli import AppGroup
 
 from topups.gateway import NoAnswer
 from topups.reconciliation import WALK_PAYMENTS, reconcile
 
+group = AppGroup("topups", help="Top-ups.")
 
-@click.command("reconcile")
+
+@group.command("reconcile")
 @click.option("--newest", default=WALK_PAYMENTS, show_default=True, help="How many payments to walk.")
-@with_appcontext
 def reconcile_command(newest: int) -> None:
     """Compare Mollie's payments, refunds and chargebacks with ours, apply what was missed, print it."""
     try:

@@ -17,14 +17,12 @@ from app.errors import AppError, Forbidden
 from app.ledger.service import get_balance
 from topups import consents, decision_log, gateway, service
 from topups.amounts import parse_amount
-from topups.cli import reconcile_command
 from topups.forms import RuleForm, TopUpForm
 from topups.sentences import rule_sentence
 from topups.states import ENDED, LOST, UNANSWERED
 from topups.summary import decision_line
 
-blueprint = Blueprint("topups", __name__, template_folder="templates", cli_group="topups")
-blueprint.cli.add_command(reconcile_command)
+blueprint = Blueprint("topups", __name__, template_folder="templates")
 
 PRESETS_MICROS: Final = (25_000_000, 50_000_000, 100_000_000)
 LOOK_AT_MOST_EVERY: Final = timedelta(seconds=2)
