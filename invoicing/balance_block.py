@@ -7,11 +7,7 @@ it closes; all else for the month in which it happened. So one period's closing 
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import case, func, select
-
-from app.db import db
-from app.ledger.models import Transfer
-from app.ledger.sides import AVAILABLE_SIDES
+from app.ledger import service as ledger
 from app.money import cents_of_micros, micros_of_cents
 
 # Posted by usage or by a close: counted with the period they belong to, not with the day they were posted.
@@ -25,29 +21,14 @@ ROW_OF_KIND: Final = {
     "invoice_paid": "settled",
     "invoice_reopened": "settled",
 }
-_SIDES: Final = [side.value for side in AVAILABLE_SIDES]
 
 
 def movements(customer_id: int, since: datetime, until: datetime | None = None) -> dict[str, int]:
     """Micros by row of the block that moved the balance in [since, until), usage and closes left out."""
-    signed = case((Transfer.credit.in_(_SIDES), Transfer.amount_micros), else_=0) - case(
-        (Transfer.debit.in_(_SIDES), Transfer.amount_micros), else_=0
-    )
-    query = (
-        select(Transfer.kind, func.sum(signed))
-        .where(
-            Transfer.customer_id == customer_id,
-            Transfer.created_at >= since,
-            Transfer.kind.not_in(OWN_PERIOD),
-        )
-        .group_by(Transfer.kind)
-    )
-    if until is not None:
-        query = query.where(Transfer.created_at < until)
     rows: dict[str, int] = {}
-    for kind, amount in db.session.execute(query):
+    for kind, micros in ledger.moved_by_kind(customer_id, since, until, leaving_out=OWN_PERIOD).items():
         row = ROW_OF_KIND.get(kind, "other")
-        rows[row] = rows.get(row, 0) + int(amount)
+        rows[row] = rows.get(row, 0) + micros
     return rows
 
 

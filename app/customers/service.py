@@ -69,6 +69,12 @@ def get_customer(customer_id: int) -> Customer:
     return customer
 
 
+def get_customers(customer_ids: Collection[int]) -> dict[int, Customer]:
+    """Those of these customers that exist, by id, in one statement."""
+    query = select(Customer).where(Customer.customer_id.in_(set(customer_ids)), Customer.kind != "house")
+    return {customer.customer_id: customer for customer in db.session.scalars(query)}
+
+
 def list_customers(*, search: str = "", after_id: int = 0, limit: int = 50) -> list[Customer]:
     """Customers by id, those whose reference, name or e-mail contains `search`."""
     query = select(Customer).where(Customer.kind != "house", Customer.customer_id > after_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, cast
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, func, insert, select, update
 
 from app.clock import utc_now
 from app.db import db, unit_notes
@@ -173,6 +173,28 @@ def find_transfer(customer_id: int, reference: str) -> Transfer | None:
     ).one_or_none()
 
 
+def moved_by_kind(
+    customer_id: int, since: datetime, until: datetime | None = None, *, leaving_out: Collection[str] = ()
+) -> dict[str, int]:
+    """Micros by kind of transfer that moved the balance (prepaid and promo) in [since, until)."""
+    sides = [side.value for side in AVAILABLE_SIDES]
+    signed = case((Transfer.credit.in_(sides), Transfer.amount_micros), else_=0) - case(
+        (Transfer.debit.in_(sides), Transfer.amount_micros), else_=0
+    )
+    query = (
+        select(Transfer.kind, func.sum(signed))
+        .where(
+            Transfer.customer_id == customer_id,
+            Transfer.created_at >= since,
+            Transfer.kind.not_in(leaving_out),
+        )
+        .group_by(Transfer.kind)
+    )
+    if until is not None:
+        query = query.where(Transfer.created_at < until)
+    return {kind: int(amount) for kind, amount in db.session.execute(query)}
+
+
 def grant(
     customer_id: int,
     amount_micros: int,
@@ -301,7 +323,3 @@ def customers_wanting_attention(limit: int = 1000) -> list[int]:
             .limit(limit)
         )
     )
-
-
-def is_available_side(side: str) -> bool:
-    return side in {available.value for available in AVAILABLE_SIDES}
