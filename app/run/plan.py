@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from app.demo.cast import PROVIDER_ENVIRONMENT
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -98,8 +100,12 @@ class Plan:
             "PYTHONUNBUFFERED": "1",
             **urls,
         }
+        if self.has_demo:
+            ours |= PROVIDER_ENVIRONMENT
         if self.has_sandbox:
             ours |= {"MOLLIE_API_KEY": mollie_api_key, "MOLLIE_API_URL": self.addresses.sandbox_url}
+            # Whatever the customers' address is, the sandbox stands beside us and calls only loopback.
+            ours["MOLLIE_WEBHOOK_URL"] = self.addresses.url
             # Mollie's client would send loopback calls to a proxy.
             ours |= {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
         if self.catches_mail:
@@ -136,7 +142,7 @@ class Plan:
         return children
 
     def product(self) -> list[Child]:
-        """Web and workers: enough to load the demo data."""
+        """Web and workers."""
         workers = self.given.get("WEB_WORKERS") or str(self.web_workers)
         threads = self.given.get("WEB_THREADS") or "16"
         web = Child.python(
