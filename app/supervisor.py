@@ -4,6 +4,7 @@ What must stay true: whatever ends this process, nothing it started keeps runnin
 child that ends is seen, reported and started again; without its database or Redis nothing goes on.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from app.run.servers import Servers
 TICK_SECONDS: Final = 0.2
 READY_SECONDS: Final = 60.0
 LOADED: Final = "demo-loaded.json"
+MIGRATED: Final = "migrated.json"
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -80,14 +82,14 @@ class Supervisor:
             urls=urls,
         )
         self.children.begin(self.plan.stand_ins())
-        self._run_step("migrate", self.plan.migration())
+        self._migrate()
         self._await_children()
         # The demo's past is lived through by the loader alone, before anything runs in the present.
         accounts = self._demo_accounts() if self.plan.has_demo else {}
         self.children.begin(self.plan.product())
         self._await_children()
-        self.children.begin(self.plan.afterwards())
         self._announce(accounts)
+        self.children.begin(self.plan.background())
 
     def _await_children(self) -> None:
         """Raises StartFailed when one of those begun does not answer."""
@@ -144,6 +146,14 @@ class Supervisor:
             self.home.write(LOADED, known)
         return known or {}
 
+    def _migrate(self) -> None:
+        """Bring the database to this version, unless this home knows that it is there."""
+        wanted = _digest_of(ROOT / "app" / "migrations" / "versions")
+        revision = self.servers.revision()
+        if revision is None or self.home.read(MIGRATED) != [wanted, revision]:
+            self._run_step("migrate", self.plan.migration())
+            self.home.write(MIGRATED, [wanted, self.servers.revision()])
+
     def _announce(self, accounts: Mapping[str, Any]) -> None:
         addresses = self.plan.addresses
         listed = {
@@ -160,8 +170,9 @@ class Supervisor:
             lines.append(f"  Mollie    {listed['sandbox_url']}  (sandbox)")
         if listed["mail_url"]:
             lines.append(f"  mail      {listed['mail_url']}")
-        people = [*listed["customers"], *([listed["operator"]] if listed["operator"] else [])]
-        lines += [f"  sign in   {person['email']}  {person['password']}" for person in people]
+        people = [(person["reference"], person) for person in listed["customers"]]
+        people += [("the provider", listed["operator"])] if listed["operator"] else []
+        lines += [f"  sign in   {p['email']}  {p['password']}  ({who})" for who, p in people]
         lines += [f"  details   {self.home.path / 'demo.json'}   logs {self.home.logs}", "Ctrl-C stops it."]
         say("\n          ".join(lines))
 
@@ -196,6 +207,13 @@ def main(environ: Mapping[str, str], make_plan: Callable[..., Plan] = Plan) -> i
         home.unlock()
     say("stopped")
     return code
+
+
+def _digest_of(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(directory.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _addresses(home: Home, port: int) -> Addresses:

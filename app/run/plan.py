@@ -142,7 +142,7 @@ class Plan:
         return children
 
     def product(self) -> list[Child]:
-        """Web and workers."""
+        """What answers people and programs."""
         workers = self.given.get("WEB_WORKERS") or str(self.web_workers)
         threads = self.given.get("WEB_THREADS") or "16"
         web = Child.python(
@@ -153,16 +153,15 @@ class Plan:
             *("--workers-kill-timeout", "5", "--log-level", "warning", "wsgi:application"),
             answers_at=f"{self.addresses.url}/readyz",
         )
-        return [
-            web,
-            # The second never takes bulk work, so that a month close holds up no payment.
+        return [web]
+
+    def background(self) -> list[Child]:
+        """What works unseen. The second worker takes no bulk work: a month close holds up no payment."""
+        children = [
             Child.python("worker-1", "app.worker", "urgent", "default", "bulk"),
             Child.python("worker-2", "app.worker", "urgent", "default"),
+            Child.python("scheduler", "app.scheduler"),
         ]
-
-    def afterwards(self) -> list[Child]:
-        """What may only begin once the data is there."""
-        children = [Child.python("scheduler", "app.scheduler")]
         if self.has_demo:
             children.append(Child.python("feeder", "app.demo", "feed", ends_by_itself=True))
         return children

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.embedded import OWNER, ROLE, EmbeddedServerError, Postgres, Redis, postgres_account
+from app.embedded import DATABASE, OWNER, ROLE, EmbeddedServerError, Postgres, Redis, postgres_account
 from app.run.console import fresh_log, report_end, say
 from app.run.home import Home
 from app.run.plan import Plan
@@ -47,6 +47,19 @@ class Servers:
             self._start_redis(self.redis)
             urls["REDIS_URL"] = self.redis.url
         return urls
+
+    def revision(self) -> str | None:
+        """The embedded database's migration; None when it has none, or is not ours to ask."""
+        if self.postgres is None:
+            return None
+        with self.postgres.admin(DATABASE) as admin:
+            if (
+                admin.execute("SELECT 1 FROM pg_tables WHERE tablename = 'alembic_version'").fetchone()
+                is None
+            ):
+                return None
+            found = admin.execute("SELECT version_num FROM alembic_version ORDER BY 1").fetchall()
+        return ",".join(row[0] for row in found)
 
     def check(self) -> None:
         """Start again what has ended; raises when it keeps ending."""

@@ -35,13 +35,13 @@ class SmallPlan(Plan):
         return []
 
     def product(self) -> list[Child]:
-        return [
-            Child("web", (sys.executable, "-c", PARENT)),
-            Child("worker-1", (sys.executable, "-u", "-c", STUBBORN)),
-        ]
+        return [Child("web", (sys.executable, "-c", PARENT))]
 
-    def afterwards(self) -> list[Child]:
-        return [Child("feeder", (sys.executable, "-c", "print('fed')"), ends_by_itself=True)]
+    def background(self) -> list[Child]:
+        return [
+            Child("worker-1", (sys.executable, "-u", "-c", STUBBORN)),
+            Child("feeder", (sys.executable, "-c", "print('fed')"), ends_by_itself=True),
+        ]
 
 
 if __name__ == "__main__":
