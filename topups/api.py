@@ -1,7 +1,8 @@
 """`/v1`: top-ups, automatic top-up and payment methods."""
 
 import hashlib
-from typing import Any
+import ipaddress
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Blueprint, g, jsonify, request
@@ -11,6 +12,7 @@ from flask_babel import lazy_gettext
 from app import api
 from app.customers import service as customers
 from app.customers.auth import require_api_key
+from app.customers.models import Customer
 from app.db import in_unit_of_work
 from app.errors import Invalid
 from app.i18n import LANGUAGES, in_locale
@@ -22,12 +24,16 @@ from topups.models import AutoTopUp, PaymentMethod, TopUp
 
 blueprint = Blueprint("topups_api", __name__, url_prefix="/v1")
 
-_OFF: dict[str, Any] = {
+MAX_ADDRESS: Final = 45
+# A rule as it is read; all of it may be sent back, and what only the service says is then ignored.
+_OFF: Final[dict[str, Any]] = {
     "enabled": False,
     "threshold": None,
     "amount": None,
     "target": None,
     "monthly_maximum": None,
+    "month_used": None,
+    "month_in_flight": None,
     "payment_methods": [],
     "consent": None,
     "state": "off",
@@ -54,19 +60,21 @@ def create_top_up(reference: str) -> ResponseReturnValue:
     amount = Money.from_json(body.get("amount"), field="amount")
     # The header's key may be long and is scoped to its caller; its digest fits the row.
     request_key = "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
+    consent = _consent(body)
     payment_method = _text(body, "payment_method")
     if payment_method is not None:
         top_up = service.pay_with_mandate(customer, amount.micros, payment_method, request_key=request_key)
     else:
-        top_up = service.request_top_up(
-            customer,
-            amount.micros,
-            request_key=request_key,
-            method=_text(body, "method"),
-            save_method=_boolean(body, "save_method"),
-            redirect_url=_url(body),
-            consent_by=_consent(body) if body.get("consent") else None,
-        )
+        with in_locale(_consent_locale(consent, customer)):
+            top_up = service.request_top_up(
+                customer,
+                amount.micros,
+                request_key=request_key,
+                method=_text(body, "method"),
+                save_method=_boolean(body, "save_method"),
+                redirect_url=_url(body),
+                consent_by=_vouched(consent),
+            )
     return jsonify(top_up_json(top_up)), 201
 
 
@@ -74,6 +82,30 @@ def create_top_up(reference: str) -> ResponseReturnValue:
 @require_api_key
 def read_top_up(top_up_id: str) -> ResponseReturnValue:
     return jsonify(top_up_json(service.find_top_up(top_up_id)))
+
+
+@blueprint.get("/top-ups/<top_up_id>/refunds")
+@require_api_key
+def list_refunds(top_up_id: str) -> ResponseReturnValue:
+    refunds = service.refunds_of(service.find_top_up(top_up_id))
+    return jsonify(api.listed([refund_json(refund) for refund in refunds], None))
+
+
+@blueprint.post("/top-ups/<top_up_id>/refunds")
+@require_api_key
+@api.idempotent(required=True)
+def create_refund(top_up_id: str) -> ResponseReturnValue:
+    """Without an amount all that is left of the payment; `force` goes below what the balance has."""
+    body = api.read_object("amount", "force")
+    refund = service.request_refund(
+        service.RefundWish(
+            top_up_id=top_up_id,
+            request_key=_request_key(),
+            amount_micros=_optional_money(body, "amount"),
+            forced=_boolean(body, "force"),
+        )
+    )
+    return jsonify(refund_json(refund)), 201
 
 
 @blueprint.get("/customers/<reference>/auto-top-up")
@@ -86,9 +118,8 @@ def read_auto_top_up(reference: str) -> ResponseReturnValue:
 @blueprint.put("/customers/<reference>/auto-top-up")
 @require_api_key
 def change_auto_top_up(reference: str) -> ResponseReturnValue:
-    body = api.read_object(
-        "enabled", "threshold", "amount", "target", "monthly_maximum", "payment_methods", "consent"
-    )
+    body = api.read_object(*_OFF)
+    consent = _consent(body)
     customer = customers.find_customer(reference)
     customer_id = customer.customer_id
     wish = service.RuleWish(
@@ -98,9 +129,10 @@ def change_auto_top_up(reference: str) -> ResponseReturnValue:
         target_micros=_optional_money(body, "target"),
         monthly_maximum_micros=Money.from_json(body.get("monthly_maximum"), field="monthly_maximum").micros,
         payment_methods=_ids(body, "payment_methods"),
-        consent_by=_consent(body) if body.get("consent") else None,
+        consent_by=_vouched(consent) if consent and "given_at" not in consent else None,
+        vouched_by=_vouched(consent),
     )
-    locale = str((body.get("consent") or {}).get("locale") or customer.locale)
+    locale = _consent_locale(consent, customer)
 
     def save() -> dict[str, Any]:
         with in_locale(locale):
@@ -135,6 +167,17 @@ def top_up_json(top_up: TopUp) -> dict[str, Any]:
         "failure_code": top_up.failure_code,
         "expected_on": top_up.expected_on.isoformat() if top_up.expected_on else None,
         "created_at": top_up.created_at.isoformat(),
+    }
+
+
+def refund_json(refund: service.Refund) -> dict[str, Any]:
+    return {
+        "id": refund.refund_id,
+        "top_up": refund.top_up_id,
+        "status": refund.status.value,
+        "amount": Money(refund.amount_micros).to_json(),
+        "mollie_refund_id": refund.mollie_refund_id,
+        "created_at": refund.created_at.isoformat(),
     }
 
 
@@ -188,6 +231,11 @@ def _consent_json(row: AutoTopUp) -> dict[str, Any] | None:
     }
 
 
+def _request_key() -> str:
+    """The header's key may be long and is scoped to its caller; its digest fits the row."""
+    return "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
+
+
 def _money(micros: int | None) -> dict[str, str] | None:
     return Money(micros).to_json() if micros is not None else None
 
@@ -226,16 +274,33 @@ def _url(body: dict[str, Any]) -> str | None:
     return url
 
 
-def _consent(body: dict[str, Any]) -> service.GivenBy:
-    """What the provider says about the consent it took: `{"locale", "ip"}`."""
-    given = body["consent"]
-    if not isinstance(given, dict) or not set(given) <= {"locale", "ip", "text_version", "given_at"}:
-        raise Invalid(lazy_gettext("A consent has locale and ip."), field="consent")
-    if given.get("locale") not in (*LANGUAGES, None):
-        raise Invalid(
-            lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(LANGUAGES)), field="consent"
-        )
-    ip = given.get("ip")
-    if ip is not None and (not isinstance(ip, str) or len(ip) > 45):
-        raise Invalid(lazy_gettext("Give the payer's IP address."), field="consent")
-    return service.GivenBy(ip_address=ip, user_id=None)
+def _consent(body: dict[str, Any]) -> dict[str, Any]:
+    """What the provider's program says about the consent it took; nothing need be said."""
+    given = body.get("consent") or {}
+    if not isinstance(given, dict):
+        raise Invalid(lazy_gettext("Give an object, or null."), field="consent")
+    return given
+
+
+def _consent_locale(consent: dict[str, Any], customer: Customer) -> str:
+    """The language it was given in: the customer's, unless the program says another of ours."""
+    locale = consent.get("locale")
+    return locale if isinstance(locale, str) and locale in LANGUAGES else customer.locale
+
+
+def _vouched(consent: dict[str, Any]) -> service.GivenBy:
+    """The program vouches, by its key; an address it names is kept, what else it says is its own affair."""
+    ip = consent.get("ip")
+    return service.GivenBy(
+        ip_address=ip if _is_address(ip) else None, user_id=None, api_key_id=str(g.api_key_id)
+    )
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str) or len(value) > MAX_ADDRESS:
+        return False
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True

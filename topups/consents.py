@@ -23,10 +23,11 @@ Kind = Literal["save_method", "automatic_top_up"]
 
 @dataclass(frozen=True, kw_only=True)
 class GivenBy:
-    """Who agreed, and from where."""
+    """Who agreed, and from where; or the provider's program that vouches for the consent it took."""
 
     ip_address: str | None
     user_id: int | None
+    api_key_id: str | None = None
 
 
 def short_text(kind: Kind) -> str:
@@ -96,6 +97,7 @@ def record(
         creditor_id=provider.creditor_id,
         ip_address=given_by.ip_address,
         user_id=given_by.user_id,
+        api_key_id=given_by.api_key_id,
         threshold_micros=threshold_micros,
         amount_micros=amount_micros,
         target_micros=target_micros,

@@ -28,7 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import CustomerKey, Micros, Model, UtcDateTime
 from topups.decisions import Reason
-from topups.states import Status
+from topups.states import RefundStatus, Status
 
 PUBLIC_ID_LENGTH = 64
 
@@ -103,6 +103,7 @@ class Consent(Model):
     creditor_id: Mapped[str] = mapped_column(String(64))
     ip_address: Mapped[str | None] = mapped_column(String(45))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
+    api_key_id: Mapped[str | None] = mapped_column(String(16))
     threshold_micros: Mapped[int | None] = mapped_column(BigInteger)
     amount_micros: Mapped[int | None] = mapped_column(BigInteger)
     target_micros: Mapped[int | None] = mapped_column(BigInteger)
@@ -263,24 +264,40 @@ class TopUpDecision(Model):
 
 
 class Refund(Model):
-    """Money sent back to the payer, by us or from Mollie's dashboard."""
+    """Money sent back to the payer: asked for by us with a stored key and body, or seen at Mollie.
+
+    One that somebody made in Mollie's dashboard has neither request key nor body.
+    """
 
     __tablename__ = "refund"
 
     customer_id: Mapped[int] = mapped_column(BigInteger)
-    refund_id: Mapped[str] = mapped_column(String(64))
+    refund_id: Mapped[str] = mapped_column(String(PUBLIC_ID_LENGTH))
     top_up_id: Mapped[str] = mapped_column(String(PUBLIC_ID_LENGTH))
+    mollie_refund_id: Mapped[str | None] = mapped_column(String(64))
     amount_micros: Mapped[Micros]
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[RefundStatus] = mapped_column(_words(RefundStatus, 16))
+    request_key: Mapped[str | None] = mapped_column(String(128))
+    idempotency_key: Mapped[uuid.UUID | None] = mapped_column(Uuid)
+    body: Mapped[str | None] = mapped_column(Text)
+    forced: Mapped[bool] = mapped_column(Boolean, default=False)
+    submitted_at: Mapped[UtcDateTime | None]
+    failure_message: Mapped[str | None] = mapped_column(String(500))
+    look_at: Mapped[UtcDateTime | None]
+    looks: Mapped[int] = mapped_column(Integer, default=0)
     created_at: Mapped[UtcDateTime]
     updated_at: Mapped[UtcDateTime]
 
     __table_args__ = (
         PrimaryKeyConstraint("customer_id", "refund_id"),
+        UniqueConstraint("customer_id", "mollie_refund_id"),
+        UniqueConstraint("customer_id", "request_key"),
         ForeignKeyConstraint(
             ["customer_id", "top_up_id"], ["top_up.customer_id", "top_up.top_up_id"], ondelete="RESTRICT"
         ),
+        CheckConstraint("amount_micros > 0", name="amount_positive"),
         Index("ix_refund_top_up_id", "customer_id", "top_up_id"),
+        Index("ix_refund_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
     )
 
 

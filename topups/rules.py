@@ -27,7 +27,11 @@ from topups.models import AutoTopUp
 
 @dataclass(frozen=True, kw_only=True)
 class RuleWish:
-    """A rule to save. Without `payment_methods` their order stays; without `consent_by` none is given."""
+    """A rule to save. Without `payment_methods` their order stays; without `consent_by` none is given now.
+
+    `vouched_by` has taken the customer's consent elsewhere; that counts where what was agreed to before does
+    not cover these amounts.
+    """
 
     enabled: bool
     threshold_micros: int
@@ -36,6 +40,7 @@ class RuleWish:
     monthly_maximum_micros: int
     payment_methods: list[str] | None = None
     consent_by: GivenBy | None = None
+    vouched_by: GivenBy | None = None
 
 
 def check(wish: RuleWish) -> None:
@@ -105,25 +110,33 @@ def save(customer_id: int, wish: RuleWish) -> AutoTopUp:
 
 
 def _stand_on_consent(row: AutoTopUp, wish: RuleWish) -> None:
-    if wish.consent_by is not None:
-        given = consents.record(
-            row.customer_id,
-            "automatic_top_up",
-            wish.consent_by,
-            threshold_micros=wish.threshold_micros,
-            amount_micros=wish.amount_micros,
-            target_micros=wish.target_micros,
-            monthly_maximum_micros=wish.monthly_maximum_micros,
-        )
-        row.consent_id = given.consent_id
-    elif not consents.covers(
+    given_by = wish.consent_by
+    if given_by is None:
+        if _agreed_before(row, wish):
+            return
+        given_by = wish.vouched_by
+    if given_by is None:
+        raise ConsentMissing(field="consent")
+    given = consents.record(
+        row.customer_id,
+        "automatic_top_up",
+        given_by,
+        threshold_micros=wish.threshold_micros,
+        amount_micros=wish.amount_micros,
+        target_micros=wish.target_micros,
+        monthly_maximum_micros=wish.monthly_maximum_micros,
+    )
+    row.consent_id = given.consent_id
+
+
+def _agreed_before(row: AutoTopUp, wish: RuleWish) -> bool:
+    return consents.covers(
         consents.consent_of(row),
         threshold_micros=wish.threshold_micros,
         amount_micros=wish.amount_micros,
         target_micros=wish.target_micros,
         monthly_maximum_micros=wish.monthly_maximum_micros,
-    ):
-        raise ConsentMissing(field="consent")
+    )
 
 
 def find_rule(customer_id: int) -> AutoTopUp | None:

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.customers.auth import create_api_key
-from app.db import unit_of_work
+from app.db import db, unit_of_work
 from tests.topups.conftest import EURO, Story
+from topups.consents import TEXT_VERSION
+from topups.models import Consent
 
 TWENTY_FIVE = {"value": "25.00", "currency": "EUR"}
 
@@ -77,7 +80,7 @@ def test_the_same_key_and_body_is_answered_the_same_and_another_body_refused(
         ({}, 422, "invalid_money"),
         ({"amount": TWENTY_FIVE, "method": "barter"}, 422, "unknown_method"),
         ({"amount": TWENTY_FIVE, "save_method": "yes"}, 422, "invalid_request"),
-        ({"amount": TWENTY_FIVE, "method": "ideal", "save_method": True}, 422, "consent_missing"),
+        ({"amount": TWENTY_FIVE, "method": "ideal", "consent": "yes"}, 422, "invalid_request"),
         ({"amount": TWENTY_FIVE, "redirect_url": "javascript:alert(1)"}, 422, "invalid_request"),
         ({"amount": TWENTY_FIVE, "payment_method": "pm_1_nothing"}, 404, "unknown_payment_method"),
         ({"amount": TWENTY_FIVE, "surprise": 1}, 422, "invalid_request"),
@@ -135,6 +138,58 @@ def test_automatic_top_up_is_read_set_and_explained(story: Story, program: Progr
     off = program.put("/customers/acme/auto-top-up", body | {"enabled": False, "consent": None})
     assert off.status_code == 200
     assert not story.rule().enabled
+
+
+GIVEN_ELSEWHERE: list[dict[str, Any]] = [
+    {},
+    {"consent": None},
+    {"consent": {"agreed": True, "ip": 12, "locale": ["nl"]}},
+]
+
+
+@pytest.mark.parametrize("consent", GIVEN_ELSEWHERE)
+def test_a_program_vouches_for_the_consent_it_took_by_its_key(
+    story: Story, program: Program, consent: dict[str, Any]
+) -> None:
+    body = {"amount": TWENTY_FIVE, "method": "ideal", "save_method": True} | consent
+    assert program.post("/customers/acme/top-ups", body).status_code == 201
+    method = story.save_method("creditcard", key="m1")
+    rule = {
+        "enabled": True,
+        "threshold": {"value": "10.00", "currency": "EUR"},
+        "amount": TWENTY_FIVE,
+        "monthly_maximum": {"value": "100.00", "currency": "EUR"},
+        "payment_methods": [method.payment_method_id],
+    } | consent
+    answer = program.put("/customers/acme/auto-top-up", rule)
+    assert answer.status_code == 200, answer.text
+    given = db.session.scalars(select(Consent).where(Consent.api_key_id.is_not(None))).all()
+    assert {one.kind for one in given} == {"save_method", "automatic_top_up"}
+    for one in given:
+        assert one.text_version == TEXT_VERSION
+        assert (one.locale, one.ip_address, one.user_id) == ("nl", None, None)
+        assert one.text.startswith(("Bewaar", "Sla ", "Ik geef"))
+
+
+def test_a_rule_can_be_sent_back_as_it_was_read_and_keeps_its_consent(story: Story, program: Program) -> None:
+    method = story.save_method("creditcard")
+    rule = {
+        "enabled": True,
+        "threshold": {"value": "10.00", "currency": "EUR"},
+        "target": {"value": "40.00", "currency": "EUR"},
+        "monthly_maximum": {"value": "100.00", "currency": "EUR"},
+        "payment_methods": [method.payment_method_id],
+    }
+    first = program.put("/customers/acme/auto-top-up", rule).json
+    assert first is not None
+    again = program.put("/customers/acme/auto-top-up", program.get("/customers/acme/auto-top-up"))
+    assert again.status_code == 200, again.text
+    assert again.json is not None
+    assert again.json["consent"] == first["consent"]
+    higher = first | {"monthly_maximum": {"value": "200.00", "currency": "EUR"}}
+    raised = program.put("/customers/acme/auto-top-up", higher).json
+    assert raised is not None
+    assert raised["consent"]["given_at"] > first["consent"]["given_at"]
 
 
 def test_lists_of_top_ups_are_paged(story: Story, program: Program) -> None:

@@ -325,6 +325,7 @@ def topups():
         sa.Column("creditor_id", sa.String(length=64), nullable=False),
         sa.Column("ip_address", sa.String(length=45), nullable=True),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("api_key_id", sa.String(length=16), nullable=True),
         sa.Column("threshold_micros", sa.BigInteger(), nullable=True),
         sa.Column("amount_micros", sa.BigInteger(), nullable=True),
         sa.Column("target_micros", sa.BigInteger(), nullable=True),
