@@ -46,7 +46,9 @@ class Signals:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         for number in STOP_SIGNALS:
-            signal.signal(number, self._note)
+            # `nohup make run` means to outlive its terminal.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._note)
 
     def pause(self, seconds: float) -> None:
         """Sleep; raises StopRequested when we are asked to end."""
