@@ -26,6 +26,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     event,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -69,12 +70,16 @@ class Meter(Model):
 
 
 class MeterPrice(Model):
-    """A published price of a meter; never changed. A later one for the same `when` replaces it."""
+    """A published price of a meter; never changed. A later one for the same `when` replaces it.
+
+    With a customer it belongs to that customer's own list, which overrides the provider's.
+    """
 
     __tablename__ = "meter_price"
 
     price_id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
     meter_id: Mapped[int] = mapped_column(Integer)
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)
     catalog_version: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     effective_from: Mapped[date | None]
@@ -143,6 +148,80 @@ class UsageTotal(Model):
     __table_args__ = (
         PrimaryKeyConstraint("customer_id", "period_start", "meter_id", "price_id"),
         {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+
+class UsageState(Model):
+    """What a total's quantity alone does not tell, where a meter does not simply add up.
+
+    `integral` is the exact sum of level times time, in unit × µs, of a `weighted_sum`; the `last_…`
+    columns name the event whose value a `latest` has.
+    """
+
+    __tablename__ = "usage_state"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    period_start: Mapped[date] = mapped_column(Date)
+    meter_id: Mapped[int] = mapped_column(Integer)
+    price_id: Mapped[int] = mapped_column(Integer)
+    integral: Mapped[Decimal] = mapped_column(Numeric)
+    last_at: Mapped[UtcDateTime | None]
+    last_source: Mapped[str | None] = mapped_column(String(256, collation="C"))
+    last_event_id: Mapped[str | None] = mapped_column(String(128, collation="C"))
+
+    __table_args__ = (PrimaryKeyConstraint("customer_id", "period_start", "meter_id", "price_id"),)
+
+
+class UsageValue(Model):
+    """How many events named a value, for meters that count each value once (`unique`)."""
+
+    __tablename__ = "usage_value"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    period_start: Mapped[date] = mapped_column(Date)
+    meter_id: Mapped[int] = mapped_column(Integer)
+    price_id: Mapped[int] = mapped_column(Integer)
+    value: Mapped[str] = mapped_column(String(256, collation="C"))
+    events: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (PrimaryKeyConstraint("customer_id", "period_start", "meter_id", "price_id", "value"),)
+
+
+class UsageSeries(Model):
+    """The level that a `weighted_sum` meter holds for one set of dimension values, over all periods.
+
+    The level is charged up to `accrued_to`, which no change lies after. `dimensions` is canonical JSON.
+    """
+
+    __tablename__ = "usage_series"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    meter_id: Mapped[int] = mapped_column(Integer)
+    dimensions: Mapped[str] = mapped_column(String(collation="C"))
+    level: Mapped[Decimal] = mapped_column(Numeric)
+    accrued_to: Mapped[UtcDateTime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "meter_id", "dimensions"),
+        Index("ix_usage_series_accrued_to", "accrued_to", postgresql_where=text("level <> 0")),
+    )
+
+
+class UsageLevel(Model):
+    """One change of a series: from `at` on it holds `level`. A voided event's change is deleted."""
+
+    __tablename__ = "usage_level"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    meter_id: Mapped[int] = mapped_column(Integer)
+    dimensions: Mapped[str] = mapped_column(String(collation="C"))
+    at: Mapped[UtcDateTime]
+    source: Mapped[str] = mapped_column(String(256, collation="C"))
+    event_id: Mapped[str] = mapped_column(String(128, collation="C"))
+    level: Mapped[Decimal] = mapped_column(Numeric)
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "meter_id", "dimensions", "at", "source", "event_id"),
     )
 
 

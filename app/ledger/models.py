@@ -97,6 +97,36 @@ class Grant(Model):
     )
 
 
+class Hold(Model):
+    """An amount set aside before the work. The open ones add up to the balance's `held_micros`.
+
+    `reference` is what makes a repeated request answer the same hold.
+    """
+
+    __tablename__ = "hold"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    hold_id: Mapped[int] = mapped_column(BigInteger)
+    public_id: Mapped[str] = mapped_column(String(64))
+    amount_micros: Mapped[Micros]
+    status: Mapped[str] = mapped_column(String(8))
+    reference: Mapped[str] = mapped_column(String(128))
+    expires_at: Mapped[UtcDateTime]
+    captured_micros: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[UtcDateTime]
+    ended_at: Mapped[UtcDateTime | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "hold_id"),
+        UniqueConstraint("customer_id", "reference"),
+        UniqueConstraint("customer_id", "public_id"),
+        ForeignKeyConstraint(["customer_id"], ["balance.customer_id"], ondelete="RESTRICT"),
+        CheckConstraint("amount_micros >= 0", name="amount_not_negative"),
+        CheckConstraint("status IN ('open', 'captured', 'released', 'expired')", name="status"),
+        Index("ix_hold_open", "expires_at", postgresql_where=text("status = 'open'")),
+    )
+
+
 class LedgerSeal(Model):
     """The hash over a customer's transfers up to a number, chained: a changed transfer breaks it."""
 

@@ -257,6 +257,30 @@ def ledger():
         postgresql_where=sa.text("remaining_micros > 0"),
     )
     op.create_table(
+        "hold",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("hold_id", sa.BigInteger(), nullable=False),
+        sa.Column("public_id", sa.String(length=64), nullable=False),
+        sa.Column("amount_micros", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("captured_micros", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("status IN ('open', 'captured', 'released', 'expired')", name="ck_hold_status"),
+        sa.CheckConstraint("amount_micros >= 0", name="ck_hold_amount_not_negative"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["balance.customer_id"], name="fk_hold_customer_id_balance", ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "hold_id", name="pk_hold"),
+        sa.UniqueConstraint("customer_id", "public_id", name="uq_hold_customer_id_public_id"),
+        sa.UniqueConstraint("customer_id", "reference", name="uq_hold_customer_id_reference"),
+    )
+    op.create_index(
+        "ix_hold_open", "hold", ["expires_at"], unique=False, postgresql_where=sa.text("status = 'open'")
+    )
+    op.create_table(
         "ledger_seal",
         sa.Column("customer_id", sa.BigInteger(), nullable=False),
         sa.Column("through_number", sa.BigInteger(), nullable=False),
@@ -622,10 +646,37 @@ def topups():
         sa.Column("customer_id", sa.BigInteger(), nullable=False),
         sa.Column("refund_id", sa.String(length=64), nullable=False),
         sa.Column("top_up_id", sa.String(length=64), nullable=False),
+        sa.Column("mollie_refund_id", sa.String(length=64), nullable=True),
         sa.Column("amount_micros", sa.BigInteger(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column(
+            "status",
+            sa.Enum(
+                "submitting",
+                "unknown",
+                "refused",
+                "queued",
+                "pending",
+                "processing",
+                "refunded",
+                "failed",
+                "canceled",
+                name="refundstatus",
+                native_enum=False,
+                length=16,
+            ),
+            nullable=False,
+        ),
+        sa.Column("request_key", sa.String(length=128), nullable=True),
+        sa.Column("idempotency_key", sa.Uuid(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("forced", sa.Boolean(), nullable=False),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failure_message", sa.String(length=500), nullable=True),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looks", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("amount_micros > 0", name="ck_refund_amount_positive"),
         sa.ForeignKeyConstraint(
             ["customer_id", "top_up_id"],
             ["top_up.customer_id", "top_up.top_up_id"],
@@ -633,6 +684,15 @@ def topups():
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("customer_id", "refund_id", name="pk_refund"),
+        sa.UniqueConstraint("customer_id", "mollie_refund_id", name="uq_refund_customer_id_mollie_refund_id"),
+        sa.UniqueConstraint("customer_id", "request_key", name="uq_refund_customer_id_request_key"),
+    )
+    op.create_index(
+        "ix_refund_look_at",
+        "refund",
+        ["look_at"],
+        unique=False,
+        postgresql_where=sa.text("look_at IS NOT NULL"),
     )
     op.create_index("ix_refund_top_up_id", "refund", ["customer_id", "top_up_id"], unique=False)
 
@@ -737,11 +797,52 @@ def metering():
         ),
     )
     op.create_table(
+        "usage_level",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("meter_id", sa.Integer(), nullable=False),
+        sa.Column("dimensions", sa.String(collation="C"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("source", sa.String(length=256, collation="C"), nullable=False),
+        sa.Column("event_id", sa.String(length=128, collation="C"), nullable=False),
+        sa.Column("level", sa.Numeric(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "customer_id", "meter_id", "dimensions", "at", "source", "event_id", name="pk_usage_level"
+        ),
+    )
+    op.create_table(
         "usage_rollup",
         sa.Column("rollup_id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("rolled_up_to", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("rollup_id = 1", name="ck_usage_rollup_one_row"),
         sa.PrimaryKeyConstraint("rollup_id", name="pk_usage_rollup"),
+    )
+    op.create_table(
+        "usage_series",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("meter_id", sa.Integer(), nullable=False),
+        sa.Column("dimensions", sa.String(collation="C"), nullable=False),
+        sa.Column("level", sa.Numeric(), nullable=False),
+        sa.Column("accrued_to", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "meter_id", "dimensions", name="pk_usage_series"),
+    )
+    op.create_index(
+        "ix_usage_series_accrued_to",
+        "usage_series",
+        ["accrued_to"],
+        unique=False,
+        postgresql_where=sa.text("level <> 0"),
+    )
+    op.create_table(
+        "usage_state",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("period_start", sa.Date(), nullable=False),
+        sa.Column("meter_id", sa.Integer(), nullable=False),
+        sa.Column("price_id", sa.Integer(), nullable=False),
+        sa.Column("integral", sa.Numeric(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_source", sa.String(length=256, collation="C"), nullable=True),
+        sa.Column("last_event_id", sa.String(length=128, collation="C"), nullable=True),
+        sa.PrimaryKeyConstraint("customer_id", "period_start", "meter_id", "price_id", name="pk_usage_state"),
     )
     op.create_table(
         "usage_total",
@@ -759,9 +860,22 @@ def metering():
         postgresql_with={"fillfactor": "70"},
     )
     op.create_table(
+        "usage_value",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("period_start", sa.Date(), nullable=False),
+        sa.Column("meter_id", sa.Integer(), nullable=False),
+        sa.Column("price_id", sa.Integer(), nullable=False),
+        sa.Column("value", sa.String(length=256, collation="C"), nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "customer_id", "period_start", "meter_id", "price_id", "value", name="pk_usage_value"
+        ),
+    )
+    op.create_table(
         "meter_price",
         sa.Column("price_id", sa.Integer(), sa.Identity(always=False), nullable=False),
         sa.Column("meter_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.BigInteger(), nullable=True),
         sa.Column("catalog_version", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("effective_from", sa.Date(), nullable=True),
