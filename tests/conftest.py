@@ -2,7 +2,12 @@
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.outside", "tests.fixtures.product"]
+pytest_plugins = [
+    "tests.fixtures.servers",
+    "tests.fixtures.outside",
+    "tests.fixtures.product",
+    "tests.fixtures.browser",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

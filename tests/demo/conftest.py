@@ -1,25 +1,15 @@
 """Settings of a demo, and a story short enough to be told in a second."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from flask import Flask
 
 from app.clock import utc_now
-from app.config import Settings
 from app.demo.cast import CUSTOMERS
 from app.demo.story import Act, Open, Story
 
 ShortStory = Callable[..., Story]
-
-
-@pytest.fixture
-def demo_settings(settings: Settings, app: Flask) -> Settings:
-    demo = replace(settings, demo=True)
-    app.extensions["settings"] = demo
-    return demo
 
 
 @pytest.fixture
