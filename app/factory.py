@@ -25,9 +25,9 @@ from metering import api as metering_api
 from metering import service as metering
 from topups import api as topups_api
 from topups import cli as topups_cli
+from topups import refunds_api, webhooks
 from topups import service as topups
 from topups import views as topups_views
-from topups import webhooks
 
 BLUEPRINTS = (
     health.blueprint,
@@ -36,6 +36,7 @@ BLUEPRINTS = (
     ledger_api.blueprint,
     metering_api.blueprint,
     topups_api.blueprint,
+    refunds_api.blueprint,
     webhooks.blueprint,
     topups_views.blueprint,
     invoicing_api.blueprint,

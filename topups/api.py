@@ -84,30 +84,6 @@ def read_top_up(top_up_id: str) -> ResponseReturnValue:
     return jsonify(top_up_json(service.find_top_up(top_up_id)))
 
 
-@blueprint.get("/top-ups/<top_up_id>/refunds")
-@require_api_key
-def list_refunds(top_up_id: str) -> ResponseReturnValue:
-    refunds = service.refunds_of(service.find_top_up(top_up_id))
-    return jsonify(api.listed([refund_json(refund) for refund in refunds], None))
-
-
-@blueprint.post("/top-ups/<top_up_id>/refunds")
-@require_api_key
-@api.idempotent(required=True)
-def create_refund(top_up_id: str) -> ResponseReturnValue:
-    """Without an amount all that is left of the payment; `force` goes below what the balance has."""
-    body = api.read_object("amount", "force")
-    refund = service.request_refund(
-        service.RefundWish(
-            top_up_id=top_up_id,
-            request_key=_request_key(),
-            amount_micros=_optional_money(body, "amount"),
-            forced=_boolean(body, "force"),
-        )
-    )
-    return jsonify(refund_json(refund)), 201
-
-
 @blueprint.get("/customers/<reference>/auto-top-up")
 @require_api_key
 def read_auto_top_up(reference: str) -> ResponseReturnValue:
@@ -170,17 +146,6 @@ def top_up_json(top_up: TopUp) -> dict[str, Any]:
     }
 
 
-def refund_json(refund: service.Refund) -> dict[str, Any]:
-    return {
-        "id": refund.refund_id,
-        "top_up": refund.top_up_id,
-        "status": refund.status.value,
-        "amount": Money(refund.amount_micros).to_json(),
-        "mollie_refund_id": refund.mollie_refund_id,
-        "created_at": refund.created_at.isoformat(),
-    }
-
-
 def payment_method_json(method: PaymentMethod) -> dict[str, Any]:
     return {
         "id": method.payment_method_id,
@@ -229,11 +194,6 @@ def _consent_json(row: AutoTopUp) -> dict[str, Any] | None:
         "given_at": consent.given_at.isoformat(),
         "ip": consent.ip_address,
     }
-
-
-def _request_key() -> str:
-    """The header's key may be long and is scoped to its caller; its digest fits the row."""
-    return "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
 
 
 def _money(micros: int | None) -> dict[str, str] | None:

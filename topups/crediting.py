@@ -78,7 +78,7 @@ def apply(top_up_id: str, facts: PaymentFacts) -> TopUp:
         top_up.looks = 0
         _ACTIONS[facts.status](top_up, facts)
     if top_up.status is Status.PAID:
-        reversals.apply(top_up, facts)
+        reversals.apply(top_up, facts.refunds, facts.chargebacks)
     note_look(top_up)
     auto.refresh_marks(top_up.customer_id)
     return top_up

@@ -84,6 +84,31 @@ class PaymentsUnavailable(Unavailable):
     title = lazy_gettext("We cannot reach the bank right now. Nothing was charged. Try again in a moment.")
 
 
+class UnknownRefund(NotFound):
+    code = "unknown_refund"
+    title = lazy_gettext("There is no such refund.")
+
+
+class NotRefundable(Conflict):
+    code = "not_refundable"
+    title = lazy_gettext("Only a payment that has been received can be refunded.")
+
+
+class RefundAbovePayment(Conflict):
+    code = "refund_above_payment"
+    title = lazy_gettext("This is more than what is left of the payment.")
+
+
+class RefundAboveBalance(Conflict):
+    code = "refund_above_balance"
+    title = lazy_gettext("This is more than what is left of the balance.")
+
+
+class RefundRefused(Conflict):
+    code = "refund_refused"
+    title = lazy_gettext("The bank refused this refund.")
+
+
 def short_money(micros: int) -> str:
     """As `money`, without the cents when there are none: "€ 10"."""
     text = money(micros)

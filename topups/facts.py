@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from topups.states import Status
+from topups.states import REFUND_VOID, RefundStatus, Status
 
 
 class Unreadable(ValueError):
@@ -21,14 +21,15 @@ class Unreadable(ValueError):
 class RefundFacts:
     """Money going back to the payer, at our request or from Mollie's dashboard."""
 
-    refund_id: str
+    mollie_refund_id: str
     amount_micros: int
-    status: str
+    status: RefundStatus
+    refund_id: str | None  # ours, from the metadata; None for one made in the dashboard
 
     @property
     def counts(self) -> bool:
         """Whether the money has left, or is leaving, our side."""
-        return self.status not in {"failed", "canceled"}
+        return self.status not in REFUND_VOID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,14 +130,22 @@ def _link(payload: Mapping[str, Any], name: str) -> str | None:
     return link.get("href")
 
 
+def _named(payload: Mapping[str, Any], name: str) -> str | None:
+    """One of our own ids out of the metadata, in which others may have put anything."""
+    metadata = payload.get("metadata")
+    value = metadata.get(name) if isinstance(metadata, dict) else None
+    return value if isinstance(value, str) else None
+
+
 def refund(payload: Mapping[str, Any]) -> RefundFacts:
     try:
         return RefundFacts(
-            refund_id=str(payload["id"]),
+            mollie_refund_id=str(payload["id"]),
             amount_micros=micros(payload["amount"]),
-            status=str(payload["status"]),
+            status=RefundStatus(payload["status"]),
+            refund_id=_named(payload, "refund_id"),
         )
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise Unreadable(f"a refund without {error}") from error
 
 
@@ -157,7 +166,6 @@ def payment(payload: Mapping[str, Any]) -> PaymentFacts:
     """A payment with what is embedded in it. Raises Unreadable."""
     embedded = payload.get("_embedded") or {}
     details = payload.get("details") or {}
-    metadata = payload.get("metadata")
     reason = payload.get("statusReason") or {}
     try:
         return PaymentFacts(
@@ -168,7 +176,7 @@ def payment(payload: Mapping[str, Any]) -> PaymentFacts:
             currency=str(payload["amount"]["currency"]),
             customer_id=payload.get("customerId"),
             mandate_id=payload.get("mandateId"),
-            top_up_id=metadata.get("topup_id") if isinstance(metadata, dict) else None,
+            top_up_id=_named(payload, "topup_id"),
             method=payload.get("method"),
             sequence_type=str(payload.get("sequenceType") or "oneoff"),
             checkout_url=_link(payload, "checkout"),

@@ -10,7 +10,7 @@ from app.db import db, in_unit_of_work
 from app.errors import NotFound
 from app.jobs import enqueue
 from app.ledger.service import customers_wanting_attention
-from topups import auto, charging, gateway, mandates, reconciliation, syncing
+from topups import auto, charging, gateway, mandates, reconciliation, refunding, syncing
 from topups.models import TopUp, WebhookCall
 
 SWEEP_LIMIT = 500
@@ -32,6 +32,11 @@ def sync(top_up_id: str) -> None:
         _log.warning("sync_postponed", top_up_id=top_up_id)
     except NotFound:
         _log.warning("sync_of_unknown_top_up", top_up_id=top_up_id)
+
+
+def send_refund(refund_id: str) -> None:
+    """Ask Mollie again about a refund that got no answer."""
+    refunding.send(refund_id)
 
 
 def evaluate(customer_id: int) -> None:
@@ -75,6 +80,8 @@ def sweep() -> None:
     evaluations = auto.due_for_evaluation(now)
     attention = customers_wanting_attention()
     pending = mandates.customers_with_pending_methods(now)
+    for refund_id in refunding.due(now, SWEEP_LIMIT):
+        enqueue("topups.jobs.send_refund", refund_id, job_id=f"refund-{refund_id}")
     for customer_id, top_up_id in due:
         in_unit_of_work(_send_look, customer_id, top_up_id)
     for top_up_id in set(waiting) - {row.top_up_id for row in due}:

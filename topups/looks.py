@@ -32,3 +32,8 @@ def next_look(
     if looks < len(steps):
         return now + steps[looks]
     return now + (timedelta(hours=1) if age < timedelta(days=1) else timedelta(days=1))
+
+
+def next_try(looks: int, now: datetime) -> datetime:
+    """When to ask again about a call that got no answer, after `looks` tries."""
+    return now + (_UNANSWERED_LOOKS[looks] if looks < len(_UNANSWERED_LOOKS) else timedelta(hours=1))

@@ -98,7 +98,7 @@ def refunded(top_up: TopUp, refund: RefundFacts) -> None:
     _send(
         "refund_made",
         top_up.customer_id,
-        f"refund-{refund.refund_id}",
+        f"refund-{refund.mollie_refund_id}",
         {"top_up": top_up, "refund_micros": refund.amount_micros},
     )
 

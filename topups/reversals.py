@@ -5,30 +5,34 @@ takes the money off the balance, below zero if need be, and stops automatic top-
 is credited back once.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import Select, func, select
 
 from app.clock import utc_now
 from app.db import db
 from app.ledger.service import find_transfer, post_once
 from app.ledger.sides import Posting, Side
+from app.public_ids import new_public_id
 from topups import auto, notices, subscriptions
-from topups.facts import ChargebackFacts, PaymentFacts, RefundFacts
+from topups.facts import ChargebackFacts, RefundFacts
 from topups.models import Chargeback, Refund, TopUp
+from topups.states import REFUND_MOVES, REFUND_UNANSWERED, REFUND_VOID, refund_moved
 
 
-def apply(top_up: TopUp, facts: PaymentFacts) -> None:
+def apply(top_up: TopUp, refunds: Sequence[RefundFacts], chargebacks: Sequence[ChargebackFacts] = ()) -> None:
     """Post what is new among these refunds and chargebacks. The balance and the top-up are locked."""
-    for refund in facts.refunds:
+    for refund in refunds:
         _apply_refund(top_up, refund)
-    for chargeback in facts.chargebacks:
+    for chargeback in chargebacks:
         _apply_chargeback(top_up, chargeback)
-    if facts.refunds or facts.chargebacks:
+    if refunds or chargebacks:
         db.session.flush()
         top_up.refunded_micros = _total(
             select(func.sum(Refund.amount_micros)).where(
                 Refund.customer_id == top_up.customer_id,
                 Refund.top_up_id == top_up.top_up_id,
-                Refund.status.not_in(("failed", "canceled")),
+                Refund.status.not_in(REFUND_VOID | REFUND_UNANSWERED),
             )
         )
         top_up.charged_back_micros = _total(
@@ -46,24 +50,43 @@ def _total(query: Select[int]) -> int:
 
 def _apply_refund(top_up: TopUp, facts: RefundFacts) -> None:
     now = utc_now()
-    row = db.session.get(Refund, (top_up.customer_id, facts.refund_id))
+    row = _refund_row(top_up, facts)
     if row is None:
         row = Refund(
             customer_id=top_up.customer_id,
-            refund_id=facts.refund_id,
+            refund_id=new_public_id("rf", top_up.customer_id),
             top_up_id=top_up.top_up_id,
+            mollie_refund_id=facts.mollie_refund_id,
             amount_micros=facts.amount_micros,
             status=facts.status,
+            forced=False,
+            looks=0,
             created_at=now,
             updated_at=now,
         )
         db.session.add(row)
-        if facts.counts and _leaves(top_up, "refund", facts.amount_micros, f"refund-{facts.refund_id}"):
-            notices.refunded(top_up, facts)
-    elif row.status not in ("failed", "canceled") and row.status != facts.status:
-        row.status, row.updated_at = facts.status, now
-        if not facts.counts:
-            _returns(top_up, "refund_failed", row.amount_micros, f"refund-{facts.refund_id}-failed")
+    elif facts.status in REFUND_MOVES[row.status]:
+        row.status, row.updated_at = refund_moved(row.status, facts.status), now
+    elif row.status is not facts.status:
+        return  # an old answer
+    row.mollie_refund_id, row.look_at = facts.mollie_refund_id, None
+    reference = f"refund-{facts.mollie_refund_id}"
+    if not facts.counts:
+        _returns(top_up, "refund_failed", row.amount_micros, f"{reference}-failed")
+    elif _leaves(top_up, "refund", facts.amount_micros, reference):
+        notices.refunded(top_up, facts)
+
+
+def _refund_row(top_up: TopUp, facts: RefundFacts) -> Refund | None:
+    """The row of this refund: known by Mollie's id, or asked for by us and not heard of yet."""
+    mine = select(Refund).where(
+        Refund.customer_id == top_up.customer_id, Refund.top_up_id == top_up.top_up_id
+    )
+    seen = db.session.scalars(mine.where(Refund.mollie_refund_id == facts.mollie_refund_id)).one_or_none()
+    if seen is not None or facts.refund_id is None:
+        return seen
+    asked_for = mine.where(Refund.refund_id == facts.refund_id, Refund.mollie_refund_id.is_(None))
+    return db.session.scalars(asked_for).one_or_none()
 
 
 def _apply_chargeback(top_up: TopUp, facts: ChargebackFacts) -> None:

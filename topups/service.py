@@ -1,7 +1,7 @@
 """Top-ups as other slices and the shell use them. A thin facade: what happens stands in the named modules.
 
-`request_top_up`, `pay_with_mandate`, `sync_payment`, `ways_to_pay`, `revoke_method` and `sync_mandates` call
-Mollie and are called outside a unit of work; everything else joins the caller's.
+`request_top_up`, `pay_with_mandate`, `sync_payment`, `ways_to_pay`, `revoke_method`, `sync_mandates` and
+`request_refund` call Mollie and are called outside a unit of work; everything else joins the caller's.
 """
 
 from typing import Literal
@@ -18,6 +18,14 @@ from topups.mandates import revoke as revoke_method
 from topups.methods import method_name, ways_to_pay
 from topups.models import AutoTopUp, Chargeback, Consent, PaymentMethod, Refund, TopUp
 from topups.payments import Wish, find_top_up, request
+from topups.refunding import (
+    RefundWish,
+    find_refund,
+    refundable_micros,
+    refunds_of,
+    request_refund,
+    spare_micros,
+)
 from topups.rules import RuleWish, find_rule, resume, switch_off
 from topups.rules import save as save_rule
 from topups.states import Status
@@ -100,6 +108,7 @@ __all__ = [
     "MoneyUnderWay",
     "PaymentMethod",
     "Refund",
+    "RefundWish",
     "RuleWish",
     "Status",
     "Summary",
@@ -108,6 +117,7 @@ __all__ = [
     "evaluate",
     "failure_text",
     "find_method",
+    "find_refund",
     "find_rule",
     "find_top_up",
     "method_label",
@@ -119,10 +129,14 @@ __all__ = [
     "payment_methods",
     "payments_under_way",
     "refresh_marks",
+    "refundable_micros",
+    "refunds_of",
+    "request_refund",
     "request_top_up",
     "resume",
     "revoke_method",
     "save_rule",
+    "spare_micros",
     "summary",
     "switch_off",
     "sync_mandates",

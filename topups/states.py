@@ -62,3 +62,44 @@ def moved(status: Status, to: Status) -> Status:
     if not follows(status, to):
         raise MoveRefused(f"a top-up cannot go from {status} to {to}")
     return to
+
+
+class RefundStatus(StrEnum):
+    """Where a refund stands: the first three are ours, the others Mollie's."""
+
+    SUBMITTING = "submitting"  # key and body are stored, the call may be under way
+    UNKNOWN = "unknown"  # the call ended without an answer
+    REFUSED = "refused"  # Mollie would not make it; nothing was sent back
+    QUEUED = "queued"
+    PENDING = "pending"
+    PROCESSING = "processing"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+REFUND_UNANSWERED: Final = frozenset({RefundStatus.SUBMITTING, RefundStatus.UNKNOWN})
+# Money that did not leave after all, or came back.
+REFUND_VOID: Final = frozenset({RefundStatus.REFUSED, RefundStatus.FAILED, RefundStatus.CANCELED})
+_AT_MOLLIE: Final = frozenset(RefundStatus) - REFUND_UNANSWERED - {RefundStatus.REFUSED}
+
+REFUND_MOVES: Final[Mapping[RefundStatus, frozenset[RefundStatus]]] = {
+    RefundStatus.SUBMITTING: _AT_MOLLIE | {RefundStatus.UNKNOWN, RefundStatus.REFUSED},
+    RefundStatus.UNKNOWN: _AT_MOLLIE | {RefundStatus.REFUSED},
+    # What we gave up may have been made all the same: Mollie's own list says so.
+    RefundStatus.REFUSED: _AT_MOLLIE,
+    RefundStatus.QUEUED: _AT_MOLLIE - {RefundStatus.QUEUED},
+    RefundStatus.PENDING: _AT_MOLLIE - {RefundStatus.PENDING},
+    RefundStatus.PROCESSING: frozenset({RefundStatus.REFUNDED, RefundStatus.FAILED, RefundStatus.CANCELED}),
+    # A bank may send the money back after it was paid out.
+    RefundStatus.REFUNDED: frozenset({RefundStatus.FAILED}),
+    RefundStatus.FAILED: frozenset(),
+    RefundStatus.CANCELED: frozenset(),
+}
+
+
+def refund_moved(status: RefundStatus, to: RefundStatus) -> RefundStatus:
+    """The status after the move. Raises MoveRefused for a move that the table does not allow."""
+    if to not in REFUND_MOVES[status]:
+        raise MoveRefused(f"a refund cannot go from {status} to {to}")
+    return to

@@ -1,8 +1,5 @@
 """Fifteen ways it goes wrong, one by one, each told against a Mollie that really does it."""
 
-import threading
-from collections.abc import Callable
-from contextvars import Context
 from datetime import timedelta
 
 import pytest
@@ -17,33 +14,11 @@ from app.db import db, in_unit_of_work, unit_of_work
 from app.ledger.service import lock_balance
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.product import LiveApp
+from tests.topups.at_once import at_once
 from tests.topups.conftest import EURO, NOBODY, Story
 from topups import charging, crediting, gateway, reconciliation, service
 from topups.models import TopUp, WebhookCall
 from topups.states import Status
-
-
-def at_once(app: Flask, *actions: Callable[[], object]) -> list[BaseException]:
-    """Run these in threads that start together; answers what they raised."""
-    barrier = threading.Barrier(len(actions))
-    raised: list[BaseException] = []
-
-    def act(action: Callable[[], object]) -> None:
-        with app.app_context():
-            barrier.wait()
-            try:
-                action()
-            except BaseException as error:  # noqa: BLE001 -- the test looks at whatever it was
-                raised.append(error)
-            finally:
-                db.session.remove()
-
-    threads = [threading.Thread(target=Context().run, args=(act, action)) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return raised
 
 
 def test_mode_1_webhook_and_return_page_race_and_credit_once(app: Flask, story: Story) -> None:

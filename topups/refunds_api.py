@@ -1,0 +1,57 @@
+"""`/v1`: refunds of top-ups."""
+
+import hashlib
+from typing import Any
+
+from flask import Blueprint, g, jsonify
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext
+
+from app import api
+from app.customers.auth import require_api_key
+from app.errors import Invalid
+from app.money import Money
+from topups import service
+
+blueprint = Blueprint("refunds_api", __name__, url_prefix="/v1")
+
+
+@blueprint.get("/top-ups/<top_up_id>/refunds")
+@require_api_key
+def list_refunds(top_up_id: str) -> ResponseReturnValue:
+    refunds = service.refunds_of(service.find_top_up(top_up_id))
+    return jsonify(api.listed([refund_json(refund) for refund in refunds], None))
+
+
+@blueprint.post("/top-ups/<top_up_id>/refunds")
+@require_api_key
+@api.idempotent(required=True)
+def create_refund(top_up_id: str) -> ResponseReturnValue:
+    """Without an amount all that is left of the payment; `force` goes below what the balance has."""
+    body = api.read_object("amount", "force")
+    amount = body.get("amount")
+    forced = body.get("force", False)
+    if not isinstance(forced, bool):
+        raise Invalid(lazy_gettext("Give true or false."), field="force")
+    # The header's key may be long and is scoped to its caller; its digest fits the row.
+    request_key = "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
+    refund = service.request_refund(
+        service.RefundWish(
+            top_up_id=top_up_id,
+            request_key=request_key,
+            amount_micros=None if amount is None else Money.from_json(amount, field="amount").micros,
+            forced=forced,
+        )
+    )
+    return jsonify(refund_json(refund)), 201
+
+
+def refund_json(refund: service.Refund) -> dict[str, Any]:
+    return {
+        "id": refund.refund_id,
+        "top_up": refund.top_up_id,
+        "status": refund.status.value,
+        "amount": Money(refund.amount_micros).to_json(),
+        "mollie_refund_id": refund.mollie_refund_id,
+        "created_at": refund.created_at.isoformat(),
+    }
