@@ -23,7 +23,9 @@ def grant_rights(connection, role, owner):
         return
     quoted = connection.dialect.identifier_preparer.quote(role)
     connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
-    connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}"))
+    connection.execute(
+        text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}")
+    )
     connection.execute(text(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}"))
     for table in APPEND_ONLY:
         if connection.scalar(text("SELECT to_regclass(:table)"), {"table": table}):
@@ -38,8 +40,8 @@ def run():
             connection=connection,
             target_metadata=Model.metadata,
             compare_type=True,
-            include_object=lambda obj, name, kind, reflected, other: not (
-                kind == "table" and reflected and name.startswith("usage_event_")
+            include_object=lambda obj, name, kind, reflected, other: (
+                not (kind == "table" and reflected and name.startswith("usage_event_"))
             ),
         )
         context.run_migrations()
