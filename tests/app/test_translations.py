@@ -20,8 +20,9 @@ AMERICAN: Final = re.compile(
     r"\b(\w*(authoriz|recogniz|organiz|canceled|canceling)\w*|color\w*|behavior|email\w*|center)\b",
     re.IGNORECASE,
 )
-# Formats, languages by their own names, and a class name that fills a block.
-UNTRANSLATED: Final = {"PDF", "UBL", "Nederlands", "English", "mid"}
+# Formats, and languages by their own names.
+UNTRANSLATED: Final = {"PDF", "UBL", "Nederlands", "English"}
+CLASS_BLOCKS: Final = {"width"}  # blocks that are filled with the name of a class
 
 # English to Dutch; "…" stands for what is filled in. Whoever words one of these anew, words it everywhere.
 GLOSSARY: Final = {
@@ -157,7 +158,14 @@ def loose_words(path: Path) -> set[str]:
     tree = Environment(autoescape=True, extensions=["jinja2.ext.i18n"]).parse(
         path.read_text(encoding="utf-8")
     )
-    text = "\0".join(data.data for data in tree.find_all(nodes.TemplateData))
+    classes = {
+        id(data)
+        for block in tree.find_all(nodes.Block)
+        if block.name in CLASS_BLOCKS
+        for data in block.find_all(nodes.TemplateData)
+    }
+    shown_data = (data for data in tree.find_all(nodes.TemplateData) if id(data) not in classes)
+    text = "\0".join(data.data for data in shown_data)
     text = re.sub(r"<(style|script)\b.*?</\1>", " ", text, flags=re.DOTALL)
     shown = re.findall(r'\b(?:alt|aria-label|placeholder|title)="([^"]*)"', text)
     text = re.sub(r"<[^>]*>|&\w+;|\w+_\0|\0-\w+|\0/[\w/-]*", " ", text, flags=re.DOTALL)
