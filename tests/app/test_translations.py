@@ -117,7 +117,8 @@ def test_the_customer_is_je_not_u(dutch: Catalog) -> None:
 
 def test_english_is_british(sources: Catalog) -> None:
     said = [text for message in sources if message.id for text, _ in texts(message)]
-    assert [text for text in said if AMERICAN.search(PLACEHOLDER.sub("", text))] == []
+    own = [PLACEHOLDER.sub("", text).replace("Authorization: Bearer", "") for text in said]
+    assert [text for text in own if AMERICAN.search(text)] == []
 
 
 @pytest.mark.parametrize(("english", "expected"), GLOSSARY.items())
@@ -166,7 +167,7 @@ def loose_words(path: Path) -> set[str]:
     }
     shown_data = (data for data in tree.find_all(nodes.TemplateData) if id(data) not in classes)
     text = "\0".join(data.data for data in shown_data)
-    text = re.sub(r"<(style|script)\b.*?</\1>", " ", text, flags=re.DOTALL)
+    text = re.sub(r"<(style|script|code)\b.*?</\1>", " ", text, flags=re.DOTALL)
     shown = re.findall(r'\b(?:alt|aria-label|placeholder|title)="([^"]*)"', text)
     text = re.sub(r"<[^>]*>|&\w+;|\w+_\0|\0-\w+|\0/[\w/-]*", " ", text, flags=re.DOTALL)
     translated = {
