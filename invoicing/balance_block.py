@@ -18,6 +18,7 @@ ROW_OF_KIND: Final = {
     "provisional_reversal": "top_ups",
     "grant": "promotional",
     "grant_expired": "promotional",
+    "credits_to_balance": "moved_credits",
     "invoice_paid": "settled",
     "invoice_reopened": "settled",
 }

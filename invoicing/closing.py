@@ -15,16 +15,17 @@ from app.clock import utc_now
 from app.config import settings
 from app.customers import service as customers
 from app.db import db, in_unit_of_work, is_transient
-from app.i18n import local_date
+from app.i18n import in_locale, local_date
 from app.ledger import service as ledger
 from app.ledger.service import Balance
 from app.ledger.sides import Posting, Side
 from app.money import micros_of_cents
-from invoicing import balance_block, metered
+from invoicing import balance_block, metered, reading
 from invoicing.billing import Prepared, prepare
 from invoicing.due import Settlement, settle
 from invoicing.issuing import Issued, Settled, issue
 from invoicing.metered import PeriodKey
+from invoicing.wording import gettext, month_and_year
 
 _log = structlog.get_logger("invoicing")
 CHUNK_SIZE: Final = 50
@@ -141,7 +142,16 @@ def _settle(prepared: Prepared) -> Settled | None:
     _move(prepared, "credits_used", Side.CREDITS, Side.PREPAID, credits_micros)
     _move(prepared, "invoice_due", Side.RECEIVABLE, Side.PREPAID, due_micros)
     rows = _balance_rows(prepared, settlement, balance, newer.total_micros)
-    return Settled(prepared, settlement, rows, customers.get_customer(facts.customer_id))
+    customer = customers.get_customer(facts.customer_id)
+    if prepared.sign > 0:
+        return Settled(prepared, settlement, rows, customer)
+    corrected = min((line.correction_of for line in prepared.lines if line.correction_of), default=None)
+    month = date.fromisoformat(corrected) if corrected else facts.period_start
+    with in_locale(customer.locale):
+        reason = gettext("Correction of usage in %(month)s", month=month_and_year(month))
+    return Settled(
+        prepared, settlement, rows, customer, reading.number_of_period(facts.customer_id, month), reason
+    )
 
 
 def _balance_rows(

@@ -30,3 +30,30 @@ class InvalidPeriod(Invalid):
 class NothingToPay(Conflict):
     code = "nothing_to_pay"
     title = lazy_gettext("Nothing is to be paid on this invoice.")
+
+
+class NothingToCredit(Conflict):
+    code = "nothing_to_credit"
+    title = lazy_gettext("Nothing of this document is left to be credited.")
+
+
+class CreditTooLarge(Conflict):
+    code = "credit_too_large"
+    title = lazy_gettext("This is more than is left of the invoice to be credited.")
+
+
+class NoCredits(Conflict):
+    code = "no_credits"
+    title = lazy_gettext("There are no credits to move.")
+
+
+class TooFewCredits(Conflict):
+    code = "too_few_credits"
+    title = lazy_gettext("This is more than the credits there are.")
+
+
+class Held(Conflict):
+    """The document's XML broke a rule, so it waits for an operator."""
+
+    code = "held"
+    title = lazy_gettext("This document is being checked by us before it is sent.")

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from app import mail
 from app.db import db
 from app.i18n import money
+from app.money import micros_of_cents
 from invoicing.models import Allocation, Invoice
 from invoicing.notices import MAIL_TEMPLATE, dedupe_key
 from invoicing.wording import gettext
@@ -35,11 +36,29 @@ def events_of(invoice: Invoice) -> list[Event]:
             Allocation.customer_id == invoice.customer_id, Allocation.invoice_id == invoice.invoice_id
         )
     )
-    events += [Event(one.created_at, _allocation_text(one.amount_micros)) for one in allocations]
+    events += [Event(one.created_at, _allocation_text(one)) for one in allocations]
+    credit_notes = db.session.scalars(
+        select(Invoice).where(
+            Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
+        )
+    )
+    events += [Event(note.issued_at, _credited_text(note)) for note in credit_notes]
     return sorted(events, key=lambda event: event.at)
 
 
-def _allocation_text(amount_micros: int) -> str:
+def _allocation_text(allocation: Allocation) -> str:
+    amount_micros = allocation.amount_micros
+    if allocation.top_up_id is None:
+        return gettext("%(amount)s settled with credits", amount=money(amount_micros))
     if amount_micros > 0:
         return gettext("%(amount)s paid", amount=money(amount_micros))
     return gettext("%(amount)s taken back by the bank or refunded", amount=money(-amount_micros))
+
+
+def _credited_text(note: Invoice) -> str:
+    return gettext(
+        "%(amount)s credited by %(number)s: %(reason)s",
+        amount=money(micros_of_cents(note.total_cents)),
+        number=note.number,
+        reason=note.reason or "–",
+    )

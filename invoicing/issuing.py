@@ -31,6 +31,8 @@ class Settled:
     settlement: Settlement
     balance: dict[str, int]
     customer: Customer
+    original_number: str | None = None
+    reason: str | None = None
 
     @property
     def kind(self) -> str:
@@ -108,6 +110,8 @@ def _document(one: Settled, invoice_id: UUID, number: str, now: datetime, issue_
         "locale": one.customer.locale,
         "seller": seller(),
         "buyer": buyer(one.customer),
+        "original_number": one.original_number,
+        "reason": one.reason,
         "net_cents": sign * totals.lines_cents,
         "discount_cents": sign * totals.discount_cents,
         "vat_cents": sign * totals.vat_cents,

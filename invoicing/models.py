@@ -65,12 +65,19 @@ class Invoice(Model):
     credits_left_cents: Mapped[int] = mapped_column(BigInteger)
     prepaid_cents: Mapped[int] = mapped_column(BigInteger)
     due_cents: Mapped[int] = mapped_column(BigInteger)
+    # Of a credit note: what it took off unpaid invoices, and what became credits.
+    offset_cents: Mapped[int] = mapped_column(BigInteger, default=0)
+    to_credits_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     # The customer's balance over the period, in micros by row of the block.
     balance: Mapped[dict[str, int]] = mapped_column(JSONB)
 
     # What happens to the document after it was issued.
     settled_micros: Mapped[Micros] = mapped_column(default=0)
     settled_at: Mapped[UtcDateTime | None]
+    # What credit notes have taken back of it, VAT included.
+    credited_cents: Mapped[int] = mapped_column(BigInteger, default=0)
+    # Of a credit note somebody asked for: the request that made it, which makes it once.
+    request_key: Mapped[str | None] = mapped_column(String(128))
 
     lines: Mapped[list["InvoiceLine"]] = relationship(order_by="InvoiceLine.position", viewonly=True)
     taxes: Mapped[list["InvoiceTax"]] = relationship(order_by="InvoiceTax.position", viewonly=True)
@@ -79,10 +86,15 @@ class Invoice(Model):
         PrimaryKeyConstraint("customer_id", "invoice_id"),
         UniqueConstraint("customer_id", "number"),
         UniqueConstraint("customer_id", "close_key"),
+        UniqueConstraint("customer_id", "request_key"),
         ForeignKeyConstraint(["customer_id"], ["customer.customer_id"], ondelete="RESTRICT"),
         CheckConstraint("kind IN ('invoice', 'credit_note')", name="kind"),
         CheckConstraint("total_cents = net_cents - discount_cents + vat_cents", name="total"),
-        CheckConstraint("total_cents = credits_used_cents + prepaid_cents + due_cents", name="settlement"),
+        CheckConstraint(
+            "total_cents = credits_used_cents + prepaid_cents + due_cents + offset_cents + to_credits_cents",
+            name="settlement",
+        ),
+        CheckConstraint("credited_cents BETWEEN 0 AND total_cents", name="credited_within_total"),
         CheckConstraint("settled_micros BETWEEN 0 AND due_cents * 10000", name="settled_within_due"),
         Index("ix_invoice_issued", "customer_id", "issued_at"),
         Index(
@@ -155,14 +167,17 @@ class InvoiceTax(Model):
 
 
 class Allocation(Model):
-    """A share of a payment that settled an invoice; below zero where the payment left again."""
+    """A share of a payment that settled an invoice; below zero where the payment left again.
+
+    Without a payment it is a share of the customer's credits.
+    """
 
     __tablename__ = "allocation"
 
     customer_id: Mapped[int] = mapped_column(BigInteger)
     allocation_id: Mapped[UUID] = mapped_column(Uuid)
     invoice_id: Mapped[UUID] = mapped_column(Uuid)
-    top_up_id: Mapped[str] = mapped_column(String(64))
+    top_up_id: Mapped[str | None] = mapped_column(String(64))
     amount_micros: Mapped[Micros]
     reference: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[UtcDateTime]
@@ -197,6 +212,26 @@ class InvoiceDocument(Model):
         ForeignKeyConstraint(
             ["customer_id", "invoice_id"], ["invoice.customer_id", "invoice.invoice_id"], ondelete="RESTRICT"
         ),
+    )
+
+
+class HeldDocument(Model):
+    """A document whose XML breaks a rule: it is not mailed until an operator has looked at it."""
+
+    __tablename__ = "held_document"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    invoice_id: Mapped[UUID] = mapped_column(Uuid)
+    problems: Mapped[list[str]] = mapped_column(JSONB)
+    held_at: Mapped[UtcDateTime]
+    released_at: Mapped[UtcDateTime | None]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "invoice_id"),
+        ForeignKeyConstraint(
+            ["customer_id", "invoice_id"], ["invoice.customer_id", "invoice.invoice_id"], ondelete="RESTRICT"
+        ),
+        Index("ix_held_document_open", "held_at", postgresql_where=text("released_at IS NULL")),
     )
 
 

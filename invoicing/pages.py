@@ -22,7 +22,7 @@ def groups_of(invoice: Invoice) -> list[Group]:
     """Lines of one meter, dimensions and tax stand together; a correction stands alone."""
     grouped: dict[tuple[object, ...], list[InvoiceLine]] = {}
     for line in invoice.lines:
-        alone = line.position if line.kind == "correction" else None
+        alone = line.position if line.kind in {"correction", "credit"} else None
         key = (line.meter, tuple(sorted(line.dimensions.items())), line.tax_category, line.tax_percent, alone)
         grouped.setdefault(key, []).append(line)
     return [_group(lines) for lines in grouped.values()]
@@ -32,7 +32,7 @@ def _group(lines: Sequence[InvoiceLine]) -> Group:
     first = lines[0]
     name = wording.name_with_dimensions(first)
     net_cents = sum(line.net_cents for line in lines)
-    if first.kind == "correction":
+    if first.kind in {"correction", "credit"}:
         return Group(wording.description(first), "", net_cents)
     return Group(name, _explanation(lines), net_cents)
 

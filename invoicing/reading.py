@@ -12,8 +12,8 @@ from app.clock import utc_now
 from app.db import db
 from app.i18n import local_date
 from invoicing.errors import UnknownInvoice
-from invoicing.models import Invoice, InvoiceNumber
-from invoicing.status import Status, status_of
+from invoicing.models import INVOICE, Invoice, InvoiceNumber
+from invoicing.status import SETTLED, Status, status_of
 from topups import service as topups
 
 _BATCH: Final = 100
@@ -63,6 +63,18 @@ def find(number: str, customer_id: int | None = None) -> Invoice:
     return found
 
 
+def number_of_period(customer_id: int, period_start: date) -> str | None:
+    """The number of the invoice that billed a period."""
+    return db.session.scalar(
+        select(Invoice.number).where(
+            Invoice.customer_id == customer_id,
+            Invoice.kind == INVOICE,
+            Invoice.period_start == period_start,
+            Invoice.close_key.is_not(None),
+        )
+    )
+
+
 def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
     """The invoices with their status; each customer's payments under way are asked for once."""
     today = local_date(utc_now())
@@ -76,6 +88,7 @@ def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
             due_date=invoice.due_date,
             today=today,
             is_under_way=invoice.number in under_way.get(owner, ()),
+            is_credited=0 < invoice.total_cents <= invoice.credited_cents,
         )
         yield Listed(invoice, status)
 
@@ -119,9 +132,9 @@ def _query(filters: Filters, after: str | None) -> Select[Invoice]:
         query = query.where(Invoice.period_start >= filters.month, Invoice.period_start < next_month)
     if filters.statuses is not None:
         settled = Invoice.settled_micros >= Invoice.due_cents * 10_000
-        if "paid" not in filters.statuses:
+        if not filters.statuses & SETTLED:
             query = query.where(~settled)
-        elif filters.statuses == {"paid"}:
+        elif filters.statuses <= SETTLED:
             query = query.where(settled)
     if after is not None:
         last = find(after)

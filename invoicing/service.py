@@ -13,6 +13,8 @@ from app.clock import utc_now
 from app.customers.models import Customer
 from app.db import in_unit_of_work
 from invoicing import documents, metered, reading, runs
+from invoicing.crediting import CreditWish, credit
+from invoicing.credits import move_to_balance as move_credits
 from invoicing.documents import filename
 from invoicing.errors import InvalidPeriod, NothingToPay, PeriodNotEnded
 from invoicing.metered import resolve_tax
@@ -79,10 +81,12 @@ def pay(customer: Customer, number: str, *, request_key: str) -> str | None:
 
 __all__ = [
     "STATUSES",
+    "CreditWish",
     "Due",
     "Filters",
     "Listed",
     "Status",
+    "credit",
     "document",
     "due",
     "filename",
@@ -92,6 +96,7 @@ __all__ = [
     "money_arrived",
     "money_left",
     "month_of",
+    "move_credits",
     "page",
     "pay",
     "render",

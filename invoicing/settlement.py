@@ -1,7 +1,8 @@
 """Settling invoices: money that comes in settles what is owed, money that leaves re-opens it.
 
 Called inside the transaction that moves the money, under the customer's balance lock; each share is an
-allocation row and one transfer between prepaid and receivable.
+allocation row and one transfer between prepaid (or the customer's credits) and receivable. Credits and an
+open invoice never stand beside each other: what there is of the one pays the other.
 """
 
 from datetime import datetime
@@ -14,6 +15,7 @@ from app.clock import utc_now
 from app.db import db
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
+from app.money import MICROS_PER_CENT
 from invoicing.due import allocate
 from invoicing.models import Allocation, Invoice
 from topups import service as topups
@@ -45,6 +47,25 @@ def money_left(customer_id: int, top_up_id: str, amount_micros: int) -> None:
             invoice = db.session.get_one(Invoice, (customer_id, invoice_id), with_for_update=True)
             _allocate(invoice, top_up_id, -share)
             left -= share
+    settle_with_credits(customer_id)
+
+
+def settle_with_credits(
+    customer_id: int, first: str | None = None, *, at_most_micros: int | None = None
+) -> int:
+    """Pay open invoices, that number first and then the oldest, from the customer's credits; micros used."""
+    available = ledger.get_balance(customer_id).credits_micros
+    available -= available % MICROS_PER_CENT
+    if at_most_micros is not None:
+        available = min(available, at_most_micros)
+    if available <= 0:
+        return 0
+    debts = sorted(open_invoices(customer_id), key=lambda invoice: invoice.number != first)
+    shares = allocate(available, [invoice.outstanding_micros for invoice in debts])
+    for invoice, share in zip(debts, shares, strict=True):
+        if share:
+            _allocate(invoice, None, share)
+    return sum(shares)
 
 
 def open_invoices(customer_id: int) -> list[Invoice]:
@@ -71,8 +92,8 @@ def _settled_by(customer_id: int, top_up_id: str) -> list[tuple[UUID, int]]:
     return [(invoice_id, int(settled)) for invoice_id, settled in rows]
 
 
-def _allocate(invoice: Invoice, top_up_id: str, amount_micros: int) -> None:
-    """Settle (or, below zero, re-open) a share of an invoice."""
+def _allocate(invoice: Invoice, top_up_id: str | None, amount_micros: int) -> None:
+    """Settle (or, below zero, re-open) a share of an invoice: from a payment, or from credits."""
     now = utc_now()
     allocation = Allocation(
         customer_id=invoice.customer_id,
@@ -85,12 +106,14 @@ def _allocate(invoice: Invoice, top_up_id: str, amount_micros: int) -> None:
     allocation.reference = f"allocation-{allocation.allocation_id}"
     db.session.add(allocation)
     settles = amount_micros > 0
+    source = Side.CREDITS if top_up_id is None else Side.PREPAID
+    paid_kind = "credits_settled" if top_up_id is None else "invoice_paid"
     ledger.post(
         Posting(
             customer_id=invoice.customer_id,
-            kind="invoice_paid" if settles else "invoice_reopened",
-            debit=Side.PREPAID if settles else Side.RECEIVABLE,
-            credit=Side.RECEIVABLE if settles else Side.PREPAID,
+            kind=paid_kind if settles else "invoice_reopened",
+            debit=source if settles else Side.RECEIVABLE,
+            credit=Side.RECEIVABLE if settles else source,
             amount_micros=abs(amount_micros),
             reference=allocation.reference,
         )

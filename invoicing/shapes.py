@@ -8,6 +8,7 @@ from app.money import Money, micros_of_cents, plain_decimal
 from invoicing import wording
 from invoicing.models import Invoice, InvoiceLine, InvoiceTax
 from invoicing.reading import Listed
+from invoicing.references import reference_of
 from invoicing.settlement import paid_on
 
 
@@ -37,14 +38,25 @@ def invoice_json(listed: Listed) -> dict[str, Any]:
         "credits_used": money(invoice.credits_used_cents),
         "prepaid": money(invoice.prepaid_cents),
         "amount_due": money(invoice.due_cents),
+        "credited": money(invoice.credited_cents),
+        "offset": money(invoice.offset_cents),
+        "to_credits": money(invoice.to_credits_cents),
         "outstanding": Money(invoice.outstanding_micros, invoice.currency).to_json(),
         "balance": {
             row: Money(micros, invoice.currency).to_json() for row, micros in invoice.balance.items()
         },
+        "payment_reference": payment_reference(invoice),
         "original_number": invoice.original_number,
         "reason": invoice.reason,
         "paid_at": paid.isoformat() if paid else None,
     }
+
+
+def payment_reference(invoice: Invoice) -> str | None:
+    """What a bank transfer for this invoice must say; None where nothing was ever to be paid."""
+    if invoice.due_cents <= 0:
+        return None
+    return reference_of(invoice.number, str(invoice.buyer["country"]))
 
 
 def _line_json(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:

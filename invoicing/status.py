@@ -3,14 +3,20 @@
 from datetime import date
 from typing import Final, Literal
 
-Status = Literal["open", "in_progress", "paid", "overdue"]
-STATUSES: Final[tuple[Status, ...]] = ("open", "in_progress", "paid", "overdue")
+Status = Literal["open", "in_progress", "paid", "overdue", "credited"]
+STATUSES: Final[tuple[Status, ...]] = ("open", "in_progress", "paid", "overdue", "credited")
+SETTLED: Final[frozenset[Status]] = frozenset({"paid", "credited"})
 
 
-def status_of(*, outstanding_micros: int, due_date: date, today: date, is_under_way: bool) -> Status:
-    """Paid when nothing is outstanding; a payment under way pauses `overdue`."""
+def status_of(
+    *, outstanding_micros: int, due_date: date, today: date, is_under_way: bool, is_credited: bool = False
+) -> Status:
+    """Paid when nothing is outstanding, credited when all of it was taken back as well.
+
+    A payment under way pauses `overdue`.
+    """
     if outstanding_micros <= 0:
-        return "paid"
+        return "credited" if is_credited else "paid"
     if is_under_way:
         return "in_progress"
     return "overdue" if due_date < today else "open"

@@ -23,6 +23,7 @@ TAGS: Final[dict[Status, tuple[str, LazyString]]] = {
     "in_progress": ("info", lazy_gettext("In progress")),
     "paid": ("ok", lazy_gettext("Paid")),
     "overdue": ("lost", lazy_gettext("Overdue")),
+    "credited": ("info", lazy_gettext("Credited")),
 }
 
 
@@ -39,7 +40,7 @@ TABS: Final = (
     Tab("all", lazy_gettext("All"), None),
     Tab("open", lazy_gettext("Open"), frozenset({"open", "overdue"})),
     Tab("in_progress", lazy_gettext("In progress"), frozenset({"in_progress"})),
-    Tab("paid", lazy_gettext("Paid"), frozenset({"paid"})),
+    Tab("paid", lazy_gettext("Paid"), frozenset({"paid", "credited"})),
 )
 
 

@@ -212,6 +212,22 @@ def tax_notes(invoice: Invoice) -> list[str]:
     return notes
 
 
+def credited_sentence(note: Invoice) -> str:
+    """Where a credit note's money went."""
+    if note.prepaid_cents:
+        return gettext("This amount has been added to your balance. You don't need to do anything.")
+    if not note.offset_cents:
+        return gettext("This amount is yours as credits, and is settled with your next invoice.")
+    if not note.to_credits_cents:
+        return gettext("This amount has been settled with what you had to pay.")
+    return gettext(
+        "%(offset)s has been settled with what you had to pay; %(left)s is yours as credits, and is settled "
+        "with your next invoice.",
+        offset=cents_text(note.offset_cents),
+        left=cents_text(note.to_credits_cents),
+    )
+
+
 def settled_sentence(invoice: Invoice) -> str:
     """What paid for the part that is not due; empty when nothing did."""
     paid = invoice.credits_used_cents + invoice.prepaid_cents
@@ -235,6 +251,7 @@ BALANCE_ROWS: Final[tuple[tuple[str, LazyString], ...]] = (
     ("promotional", lazy_gettext("Promotional credit")),
     ("usage", lazy_gettext("Usage incl. VAT")),
     ("credits", lazy_gettext("From credits")),
+    ("moved_credits", lazy_gettext("Credits moved to the balance")),
     ("invoiced", lazy_gettext("To be paid by invoice")),
     ("settled", lazy_gettext("Invoices paid")),
     ("other", lazy_gettext("Other movements")),

@@ -81,6 +81,36 @@ def foundations():
         sa.PrimaryKeyConstraint("name", name="pk_scheduled_job"),
     )
     op.create_table(
+        "webhook_endpoint",
+        sa.Column("endpoint_id", sa.String(length=64), nullable=False),
+        sa.Column("url", sa.String(length=2000), nullable=False),
+        sa.Column("events", postgresql.ARRAY(sa.String(length=64)), nullable=False),
+        sa.Column("secret", sa.String(length=128), nullable=False),
+        sa.Column("previous_secret", sa.String(length=128), nullable=True),
+        sa.Column("previous_secret_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_because", sa.String(length=16), nullable=True),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "disabled_because IN ('failing', 'gone')", name="ck_webhook_endpoint_disabled_because"
+        ),
+        sa.PrimaryKeyConstraint("endpoint_id", name="pk_webhook_endpoint"),
+    )
+    op.create_table(
+        "webhook_message",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.String(length=64), nullable=False),
+        sa.Column("event_type", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("dedupe_key", sa.String(length=160), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "message_id", name="pk_webhook_message"),
+        sa.UniqueConstraint("customer_id", "dedupe_key", name="uq_webhook_message_customer_id_dedupe_key"),
+    )
+    op.create_index("ix_webhook_message_created_at", "webhook_message", ["created_at"], unique=False)
+    op.create_table(
         "mail_attachment",
         sa.Column("customer_id", sa.BigInteger(), nullable=False),
         sa.Column("mail_id", sa.BigInteger(), nullable=False),
@@ -95,6 +125,61 @@ def foundations():
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("customer_id", "mail_id", "position", name="pk_mail_attachment"),
+    )
+    op.create_table(
+        "webhook_delivery",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("delivery_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("message_id", sa.String(length=64), nullable=False),
+        sa.Column("event_type", sa.String(length=64), nullable=False),
+        sa.Column("endpoint_id", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.String(length=12), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("status IN ('waiting', 'delivered', 'failed')", name="ck_webhook_delivery_status"),
+        sa.ForeignKeyConstraint(
+            ["customer_id", "message_id"],
+            ["webhook_message.customer_id", "webhook_message.message_id"],
+            name="fk_webhook_delivery_customer_id_message_id_webhook_message",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "delivery_id", name="pk_webhook_delivery"),
+        sa.UniqueConstraint(
+            "customer_id",
+            "message_id",
+            "endpoint_id",
+            name="uq_webhook_delivery_customer_id_message_id_endpoint_id",
+        ),
+    )
+    op.create_index(
+        "ix_webhook_delivery_due",
+        "webhook_delivery",
+        ["next_attempt_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'waiting'"),
+    )
+    op.create_index("ix_webhook_delivery_number", "webhook_delivery", ["number"], unique=False)
+    op.create_table(
+        "webhook_attempt",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("delivery_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("status_code", sa.Integer(), nullable=True),
+        sa.Column("latency_ms", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.String(length=1000), nullable=False),
+        sa.Column("error", sa.String(length=300), nullable=True),
+        sa.Column("attempted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id", "delivery_id"],
+            ["webhook_delivery.customer_id", "webhook_delivery.delivery_id"],
+            name="fk_webhook_attempt_customer_id_delivery_id_webhook_delivery",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "delivery_id", "number", name="pk_webhook_attempt"),
     )
 
 
@@ -1002,15 +1087,23 @@ def invoicing():
         sa.Column("credits_left_cents", sa.BigInteger(), nullable=False),
         sa.Column("prepaid_cents", sa.BigInteger(), nullable=False),
         sa.Column("due_cents", sa.BigInteger(), nullable=False),
+        sa.Column("offset_cents", sa.BigInteger(), nullable=False),
+        sa.Column("to_credits_cents", sa.BigInteger(), nullable=False),
         sa.Column("balance", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("settled_micros", sa.BigInteger(), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("credited_cents", sa.BigInteger(), nullable=False),
+        sa.Column("request_key", sa.String(length=128), nullable=True),
         sa.CheckConstraint("kind IN ('invoice', 'credit_note')", name="ck_invoice_kind"),
+        sa.CheckConstraint(
+            "credited_cents BETWEEN 0 AND total_cents", name="ck_invoice_credited_within_total"
+        ),
         sa.CheckConstraint(
             "settled_micros BETWEEN 0 AND due_cents * 10000", name="ck_invoice_settled_within_due"
         ),
         sa.CheckConstraint(
-            "total_cents = credits_used_cents + prepaid_cents + due_cents", name="ck_invoice_settlement"
+            "total_cents = credits_used_cents + prepaid_cents + due_cents + offset_cents + to_credits_cents",
+            name="ck_invoice_settlement",
         ),
         sa.CheckConstraint("total_cents = net_cents - discount_cents + vat_cents", name="ck_invoice_total"),
         sa.ForeignKeyConstraint(
@@ -1022,6 +1115,7 @@ def invoicing():
         sa.PrimaryKeyConstraint("customer_id", "invoice_id", name="pk_invoice"),
         sa.UniqueConstraint("customer_id", "close_key", name="uq_invoice_customer_id_close_key"),
         sa.UniqueConstraint("customer_id", "number", name="uq_invoice_customer_id_number"),
+        sa.UniqueConstraint("customer_id", "request_key", name="uq_invoice_customer_id_request_key"),
     )
     op.create_index("ix_invoice_issued", "invoice", ["customer_id", "issued_at"], unique=False)
     op.create_index(
@@ -1036,7 +1130,7 @@ def invoicing():
         sa.Column("customer_id", sa.BigInteger(), nullable=False),
         sa.Column("allocation_id", sa.Uuid(), nullable=False),
         sa.Column("invoice_id", sa.Uuid(), nullable=False),
-        sa.Column("top_up_id", sa.String(length=64), nullable=False),
+        sa.Column("top_up_id", sa.String(length=64), nullable=True),
         sa.Column("amount_micros", sa.BigInteger(), nullable=False),
         sa.Column("reference", sa.String(length=128), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -1052,6 +1146,28 @@ def invoicing():
     )
     op.create_index("ix_allocation_invoice", "allocation", ["customer_id", "invoice_id"], unique=False)
     op.create_index("ix_allocation_top_up", "allocation", ["customer_id", "top_up_id"], unique=False)
+    op.create_table(
+        "held_document",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("invoice_id", sa.Uuid(), nullable=False),
+        sa.Column("problems", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["customer_id", "invoice_id"],
+            ["invoice.customer_id", "invoice.invoice_id"],
+            name="fk_held_document_customer_id_invoice_id_invoice",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "invoice_id", name="pk_held_document"),
+    )
+    op.create_index(
+        "ix_held_document_open",
+        "held_document",
+        ["held_at"],
+        unique=False,
+        postgresql_where=sa.text("released_at IS NULL"),
+    )
     op.create_table(
         "invoice_document",
         sa.Column("customer_id", sa.BigInteger(), nullable=False),

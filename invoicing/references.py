@@ -1,0 +1,84 @@
+"""Structured payment references: how a bank transfer names what it pays. Pure.
+
+RF references are ISO 11649; Belgian ones (OGM) are ten digits and two that check them.
+They are made from the invoice's number, so the number is found again from what a bank statement says.
+"""
+
+import re
+from typing import Final
+
+_LETTERS: Final = {chr(code): str(code - 55) for code in range(ord("A"), ord("Z") + 1)}
+_NUMBER: Final = re.compile(r"F(\d{4})-(\d{6,})")
+_RF: Final = re.compile(r"RF(\d{2})([0-9A-Z]{1,21})")
+_OGM: Final = re.compile(r"\d{12}")
+_OF_INVOICE: Final = re.compile(r"F(\d{4})(\d{6,})")
+_OF_CUSTOMER: Final = re.compile(r"T(\d{1,18})")
+_OGM_DIGITS: Final = 10
+
+
+def _remainder(text: str) -> int:
+    """ISO 7064 mod 97-10 over letters and digits."""
+    return int("".join(_LETTERS.get(letter, letter) for letter in text)) % 97
+
+
+def rf_of(text: str) -> str:
+    """The RF reference around a text of 1 to 21 capitals and digits."""
+    if not re.fullmatch(r"[0-9A-Z]{1,21}", text):
+        raise ValueError(f"{text!r} cannot stand in an RF reference")
+    return f"RF{98 - _remainder(text + 'RF00'):02d}{text}"
+
+
+def ogm_of(digits: str) -> str:
+    """The Belgian reference around ten digits: "+++202/6000/01889+++"."""
+    if not re.fullmatch(r"\d{10}", digits):
+        raise ValueError(f"{digits!r} cannot stand in a Belgian reference")
+    whole = f"{digits}{int(digits) % 97 or 97:02d}"
+    return f"+++{whole[:3]}/{whole[3:7]}/{whole[7:]}+++"
+
+
+def reference_of(number: str, buyer_country: str) -> str:
+    """The reference with which an invoice is to be paid: OGM for Belgium where it fits, else RF."""
+    parts = _NUMBER.fullmatch(number)
+    if parts is None:
+        raise ValueError(f"{number!r} is no invoice number")
+    digits = parts[1] + parts[2]
+    if buyer_country == "BE" and len(digits) == _OGM_DIGITS:
+        return ogm_of(digits)
+    return rf_of(f"F{digits}")
+
+
+def top_up_reference_of(customer_id: int) -> str:
+    """A customer's fixed reference for transfers to the balance, by standing order for example."""
+    return rf_of(f"T{customer_id}")
+
+
+def invoice_number_of(reference: str) -> str | None:
+    """The invoice a reference names, however it is spaced; None for any other, or one mistyped."""
+    inner = _inner(reference)
+    parts = _OF_INVOICE.fullmatch(inner) if inner else None
+    return f"F{parts[1]}-{parts[2]}" if parts else None
+
+
+def customer_id_of(reference: str) -> int | None:
+    """The customer whose balance a reference names."""
+    inner = _inner(reference)
+    parts = _OF_CUSTOMER.fullmatch(inner) if inner else None
+    return int(parts[1]) if parts else None
+
+
+def _inner(reference: str) -> str | None:
+    """What a reference with right check digits stands around."""
+    compact = re.sub(r"[\s+*/.-]", "", reference).upper()
+    rf = _RF.fullmatch(compact)
+    if rf:
+        return rf[2] if _remainder(f"{rf[2]}RF{rf[1]}") == 1 else None
+    if _OGM.fullmatch(compact) and (int(compact[:10]) % 97 or 97) == int(compact[10:]):
+        return f"F{compact[:10]}"
+    return None
+
+
+def spaced(reference: str) -> str:
+    """As it is printed: an RF reference in groups of four, a Belgian one as it is."""
+    if not reference.startswith("RF"):
+        return reference
+    return " ".join(reference[start : start + 4] for start in range(0, len(reference), 4))

@@ -1,0 +1,66 @@
+"""Credit notes together never take back more than was charged, and the last one takes the rest."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invoicing.credit_shares import left_of, shares_of
+from invoicing.tax import Treatment
+from invoicing.totals import TaxTotal, totals_of
+
+NL = Treatment("S", Decimal(21))
+REDUCED = Treatment("S", Decimal(9))
+AE = Treatment("AE", Decimal(0))
+
+
+def test_part_of_an_invoice_is_split_into_net_and_vat() -> None:
+    (share,) = shares_of(1210, left_of(totals_of([(NL, 4386)]).taxes, []))
+    assert (share.taxable_cents, share.vat_cents) == (1000, 210)
+
+
+def test_two_rates_share_in_proportion() -> None:
+    charged = totals_of([(NL, 10_000), (REDUCED, 10_000)]).taxes
+    shares = shares_of(2300, left_of(charged, []))
+    assert [(s.taxable_cents, s.vat_cents) for s in shares] == [(1000, 210), (1000, 90)]
+
+
+def test_more_than_is_left_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be taken"):
+        shares_of(122, left_of(totals_of([(NL, 100)]).taxes, []))
+
+
+treatments = st.sampled_from([NL, REDUCED, AE, Treatment("S", Decimal("25.5"))])
+
+
+@given(
+    st.lists(st.tuples(treatments, st.integers(-(10**6), 10**8)), min_size=1, max_size=5),
+    st.lists(st.integers(1, 10**8), max_size=6),
+)
+def test_any_credits_end_with_nothing_left_and_never_take_too_much(
+    lines: list[tuple[Treatment, int]], wanted: list[int]
+) -> None:
+    charged = totals_of(lines)
+    credited: list[TaxTotal] = []
+    for amount in wanted:
+        left = left_of(charged.taxes, credited)
+        total = sum(one.gross_cents for one in left)
+        if not 0 < amount <= total:
+            continue
+        shares = shares_of(amount, left)
+        assert sum(share.taxable_cents + share.vat_cents for share in shares) == amount
+        by_treatment = {one.treatment: one for one in left}
+        for share in shares:
+            if amount < total:
+                assert 0 <= share.taxable_cents <= by_treatment[share.treatment].taxable_cents
+                assert 0 <= share.vat_cents <= by_treatment[share.treatment].vat_cents
+                if share.treatment.percent == 0:
+                    assert share.vat_cents == 0
+        credited += shares
+    left = left_of(charged.taxes, credited)
+    rest = sum(one.gross_cents for one in left)
+    if rest > 0:
+        credited += shares_of(rest, left)
+        assert left_of(charged.taxes, credited) == ()
+        assert sum(t.taxable_cents + t.vat_cents for t in credited) == charged.total_cents
