@@ -23,6 +23,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.clock import utc_now
 from app.db import Model, UtcDateTime, db, in_unit_of_work
 from app.errors import AppError, Conflict, Invalid, TooLarge, UnsupportedMediaType
+from app.reference.statements import IDEMPOTENCY_KEY
 
 P = ParamSpec("P")
 
@@ -167,6 +168,7 @@ def idempotent(
             in_unit_of_work(_keep, g.api_key_id, given, response)
             return response
 
+        vars(handled)[IDEMPOTENCY_KEY] = required
         return handled
 
     return decorate

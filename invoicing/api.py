@@ -9,9 +9,12 @@ from flask_babel import lazy_gettext
 
 from app import api
 from app.customers.auth import require_api_key
-from app.customers.service import find_customer
+from app.customers.service import UnknownCustomer, find_customer
 from app.errors import Invalid
+from app.reference.statements import Listed, describe
+from invoicing import api_shapes as shapes
 from invoicing import service
+from invoicing.errors import InvalidPeriod, Rendering, UnknownInvoice
 from invoicing.models import CREDIT_NOTE, INVOICE
 from invoicing.service import STATUSES, Filters, Status
 
@@ -20,27 +23,34 @@ blueprint = Blueprint("invoicing_api", __name__, url_prefix="/v1")
 
 @blueprint.get("/invoices")
 @require_api_key
+@describe(Listed[shapes.Invoice], query=shapes.AllInvoicesPaging, problems=(UnknownCustomer, InvalidPeriod))
 def list_invoices() -> ResponseReturnValue:
-    """Invoices, the newest first; `customer`, `status`, `kind` and `period` (2026-10) filter."""
+    """List invoices, the newest first."""
     reference = request.args.get("customer")
     return _listed(find_customer(reference).customer_id if reference else None)
 
 
 @blueprint.get("/customers/<reference>/invoices")
 @require_api_key
+@describe(Listed[shapes.Invoice], query=shapes.InvoicePaging, problems=(UnknownCustomer, InvalidPeriod))
 def list_customers_invoices(reference: str) -> ResponseReturnValue:
+    """List a customer's invoices, the newest first."""
     return _listed(find_customer(reference).customer_id)
 
 
 @blueprint.get("/invoices/<number>")
 @require_api_key
+@describe(shapes.Invoice, problems=(UnknownInvoice,))
 def read_invoice(number: str) -> ResponseReturnValue:
+    """Read an invoice."""
     return jsonify(service.to_json(service.find(number)))
 
 
 @blueprint.get("/invoices/<number>.pdf")
 @require_api_key
+@describe("application/pdf", problems=(UnknownInvoice, Rendering))
 def read_pdf(number: str) -> ResponseReturnValue:
+    """Download an invoice as a PDF."""
     return pdf_response(number)
 
 

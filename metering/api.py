@@ -16,12 +16,13 @@ from app import api
 from app.clock import utc_now
 from app.config import settings
 from app.customers.auth import require_api_key
-from app.customers.service import find_customer
+from app.customers.service import UnknownCustomer, find_customer
 from app.db import in_unit_of_work
-from app.errors import AppError, Invalid, TooLarge, UnsupportedMediaType
+from app.errors import AppError, Invalid, TooLarge, Unavailable, UnsupportedMediaType
 from app.ledger.debits import LockedBalance
 from app.money import Money
-from metering import attention, group_commit, meters, service
+from app.reference.statements import Listed, describe
+from metering import attention, group_commit, meters, service, shapes
 from metering.cloudevents import (
     MAX_EVENTS,
     MAX_ID,
@@ -36,6 +37,7 @@ from metering.cloudevents import (
     read_one,
 )
 from metering.usage import UsageDay
+from metering.verdicts import Verdict
 
 blueprint = Blueprint("metering_api", __name__, url_prefix="/v1")
 
@@ -73,10 +75,28 @@ class EventRefused(AppError):
         self.code = refusal.verdict.code  # type: ignore[misc]  # likewise
 
 
+REFUSALS: Final = tuple(
+    (verdict.status, verdict.code, verdict.detail) for verdict in Verdict if verdict.is_refusal
+)
+
+
 @blueprint.post("/events")
 @require_api_key
+@describe(
+    shapes.Taken,
+    takes={
+        ONE: shapes.CloudEvent,
+        MANY: list[shapes.CloudEvent],
+        "application/json": shapes.CloudEvent | list[shapes.CloudEvent],
+    },
+    problems=(EmptyBatch, BatchTooLarge, Unavailable, *REFUSALS),
+)
 def take_events() -> ResponseReturnValue:
-    """Record one event or many. Answered once they are durable."""
+    """Record one event or many. Answered once they are durable.
+
+    One event is answered with a problem when it is refused; many are answered with 200 and a verdict each.
+    HTTP binary mode is understood as well: attributes in `ce-` headers, the body is the data.
+    """
     read, is_single = _read_events()
     if read.count == 0:
         raise EmptyBatch
@@ -139,6 +159,7 @@ def _money(micros: int) -> dict[str, str]:
 @blueprint.post("/customers/<reference>/events/void")
 @require_api_key
 @api.idempotent(required=False)
+@describe(shapes.VoidedEvent, takes=shapes.EventName, problems=(UnknownCustomer, service.UnknownEvent))
 def void_event(reference: str) -> ResponseReturnValue:
     """Take an event back; again is harmless."""
     body = api.read_object("source", "id")
@@ -163,6 +184,7 @@ def _text(value: object, field: str, most: int) -> str:
 
 @blueprint.get("/customers/<reference>/usage")
 @require_api_key
+@describe(Listed[shapes.UsageRow], query=shapes.UsageQuery, problems=(UnknownCustomer,))
 def read_usage(reference: str) -> ResponseReturnValue:
     """Usage per day and meter, from `start` up to, not including, `end`."""
     customer = find_customer(reference)
@@ -194,13 +216,17 @@ def _day_json(day: UsageDay) -> dict[str, Any]:
 
 @blueprint.get("/meters")
 @require_api_key
+@describe(Listed[shapes.Meter])
 def list_meters() -> ResponseReturnValue:
+    """List the meters."""
     return jsonify(api.listed(meters.list_meters(), None))
 
 
 @blueprint.put("/meters/<code>")
 @require_api_key
+@describe(shapes.Meter, 200, 201, takes=shapes.MeterFacts, problems=(meters.MeterInUse,))
 def put_meter(code: str) -> ResponseReturnValue:
+    """Make a meter, or change it."""
     facts = api.read_object(*meters.METER_FIELDS)
     meter, is_new = in_unit_of_work(meters.put_meter, code, facts)
     return jsonify(meter), 201 if is_new else 200
@@ -208,13 +234,25 @@ def put_meter(code: str) -> ResponseReturnValue:
 
 @blueprint.get("/meters/<code>/prices")
 @require_api_key
+@describe(Listed[shapes.Price], problems=(meters.UnknownMeter,))
 def list_prices(code: str) -> ResponseReturnValue:
+    """List a meter's prices, the newest first."""
     return jsonify(api.listed(meters.list_prices(code), None))
 
 
 @blueprint.post("/meters/<code>/prices")
 @require_api_key
 @api.idempotent(required=False)
+@describe(
+    shapes.Price,
+    201,
+    takes=shapes.NewPrice,
+    problems=(meters.UnknownMeter, meters.PriceAmbiguous, meters.CurrencyNotSupported),
+)
 def publish_price(code: str) -> ResponseReturnValue:
+    """Publish a price.
+
+    Periods that have begun keep theirs; only a meter's first price joins them.
+    """
     document = api.read_object(*meters.PRICE_FIELDS)
     return jsonify(in_unit_of_work(meters.publish_price, code, document)), 201

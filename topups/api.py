@@ -16,8 +16,9 @@ from app.customers.models import Customer
 from app.db import in_unit_of_work
 from app.errors import Invalid
 from app.i18n import LANGUAGES, in_locale
-from app.money import Money
-from topups import service
+from app.money import InvalidMoney, Money
+from app.reference.statements import Listed, Paging, describe
+from topups import errors, service, shapes
 from topups.consents import consent_of
 from topups.decision_log import latest
 from topups.models import AutoTopUp, PaymentMethod, TopUp
@@ -43,7 +44,9 @@ _OFF: Final[dict[str, Any]] = {
 
 @blueprint.get("/customers/<reference>/top-ups")
 @require_api_key
+@describe(Listed[shapes.TopUp], query=Paging, problems=(customers.UnknownCustomer, errors.UnknownTopUp))
 def list_top_ups(reference: str) -> ResponseReturnValue:
+    """List a customer's top-ups, the newest first."""
     customer = customers.find_customer(reference)
     size = api.page_size()
     found = service.top_ups(customer.customer_id, before_id=request.args.get("cursor"), limit=size + 1)
@@ -54,7 +57,26 @@ def list_top_ups(reference: str) -> ResponseReturnValue:
 @blueprint.post("/customers/<reference>/top-ups")
 @require_api_key
 @api.idempotent(required=True)
+@describe(
+    shapes.TopUp,
+    201,
+    takes=shapes.NewTopUp,
+    problems=(
+        customers.UnknownCustomer,
+        InvalidMoney,
+        errors.AmountOutsideLimits,
+        errors.AmountNotWholeCents,
+        errors.UnknownMethod,
+        errors.UnknownPaymentMethod,
+        errors.MandateRevoked,
+        errors.MandatePending,
+        errors.RequestKeyReused,
+        errors.PaymentRefused,
+        errors.PaymentsUnavailable,
+    ),
+)
 def create_top_up(reference: str) -> ResponseReturnValue:
+    """Request a top-up."""
     body = api.read_object("amount", "method", "save_method", "payment_method", "redirect_url", "consent")
     customer = customers.find_customer(reference)
     amount = Money.from_json(body.get("amount"), field="amount")
@@ -80,20 +102,42 @@ def create_top_up(reference: str) -> ResponseReturnValue:
 
 @blueprint.get("/top-ups/<top_up_id>")
 @require_api_key
+@describe(shapes.TopUp, problems=(errors.UnknownTopUp,))
 def read_top_up(top_up_id: str) -> ResponseReturnValue:
+    """Read a top-up."""
     return jsonify(top_up_json(service.find_top_up(top_up_id)))
 
 
 @blueprint.get("/customers/<reference>/auto-top-up")
 @require_api_key
+@describe(shapes.Rule, problems=(customers.UnknownCustomer,))
 def read_auto_top_up(reference: str) -> ResponseReturnValue:
+    """Read the rule for automatic top-up, and what it did last."""
     customer = customers.find_customer(reference)
     return jsonify(auto_top_up_json(customer.customer_id))
 
 
 @blueprint.put("/customers/<reference>/auto-top-up")
 @require_api_key
+@describe(
+    shapes.Rule,
+    takes=shapes.NewRule,
+    problems=(
+        customers.UnknownCustomer,
+        InvalidMoney,
+        errors.AmountOrTarget,
+        errors.AmountOutsideLimits,
+        errors.AmountNotWholeCents,
+        errors.TargetNotAboveThreshold,
+        errors.MonthlyMaximumBelowAmount,
+        errors.UnknownPaymentMethod,
+        errors.MandateRevoked,
+        errors.MandatePending,
+        errors.NoPaymentMethod,
+    ),
+)
 def change_auto_top_up(reference: str) -> ResponseReturnValue:
+    """Set the rule for automatic top-up; it is looked at right away."""
     body = api.read_object(*_OFF)
     consent = _consent(body)
     customer = customers.find_customer(reference)
@@ -120,7 +164,9 @@ def change_auto_top_up(reference: str) -> ResponseReturnValue:
 
 @blueprint.get("/customers/<reference>/payment-methods")
 @require_api_key
+@describe(Listed[shapes.PaymentMethod], problems=(customers.UnknownCustomer,))
 def list_payment_methods(reference: str) -> ResponseReturnValue:
+    """List a customer's stored payment methods."""
     customer = customers.find_customer(reference)
     methods = service.payment_methods(customer.customer_id, with_revoked=True)
     return jsonify(api.listed([payment_method_json(method) for method in methods], None))

@@ -10,15 +10,18 @@ from flask_babel import lazy_gettext
 from app import api
 from app.customers.auth import require_api_key
 from app.errors import Invalid
-from app.money import Money
-from topups import service
+from app.money import InvalidMoney, Money
+from app.reference.statements import Listed, describe
+from topups import errors, service, shapes
 
 blueprint = Blueprint("refunds_api", __name__, url_prefix="/v1")
 
 
 @blueprint.get("/top-ups/<top_up_id>/refunds")
 @require_api_key
+@describe(Listed[shapes.Refund], problems=(errors.UnknownTopUp,))
 def list_refunds(top_up_id: str) -> ResponseReturnValue:
+    """List a top-up's refunds."""
     refunds = service.refunds_of(service.find_top_up(top_up_id))
     return jsonify(api.listed([refund_json(refund) for refund in refunds], None))
 
@@ -26,8 +29,27 @@ def list_refunds(top_up_id: str) -> ResponseReturnValue:
 @blueprint.post("/top-ups/<top_up_id>/refunds")
 @require_api_key
 @api.idempotent(required=True)
+@describe(
+    shapes.Refund,
+    201,
+    takes=shapes.NewRefund,
+    problems=(
+        errors.UnknownTopUp,
+        InvalidMoney,
+        errors.AmountNotWholeCents,
+        errors.NotRefundable,
+        errors.RefundAbovePayment,
+        errors.RefundAboveBalance,
+        errors.RefundRefused,
+        errors.RequestKeyReused,
+        errors.PaymentsUnavailable,
+    ),
+)
 def create_refund(top_up_id: str) -> ResponseReturnValue:
-    """Without an amount all that is left of the payment; `force` goes below what the balance has."""
+    """Refund a top-up.
+
+    Without an amount all that is left of the payment; `force` goes below what the balance has.
+    """
     body = api.read_object("amount", "force")
     amount = body.get("amount")
     forced = body.get("force", False)

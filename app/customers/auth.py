@@ -19,6 +19,7 @@ from app.clock import utc_now
 from app.customers.models import ApiKey, Customer, Membership, User
 from app.db import db
 from app.errors import Forbidden, NotFound, Unauthorized
+from app.reference.statements import API_KEY
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -130,6 +131,7 @@ def require_api_key(view: Callable[P, R]) -> Callable[P, R]:
         g.api_key_id = check_api_key(token.strip())
         return view(*args, **kwargs)
 
+    vars(checked)[API_KEY] = True
     return checked
 
 

@@ -15,10 +15,11 @@ from app.customers import service as customers
 from app.customers.auth import require_api_key
 from app.db import db, in_unit_of_work
 from app.errors import Invalid
-from app.ledger import service
+from app.ledger import service, shapes
 from app.ledger.accounts import open_account
 from app.ledger.models import Grant, Transfer
-from app.money import Money
+from app.money import InvalidMoney, Money
+from app.reference.statements import Listed, Paging, describe
 
 blueprint = Blueprint("ledger_api", __name__, url_prefix="/v1")
 
@@ -31,7 +32,9 @@ _CUSTOMER_FIELDS = (
 @blueprint.post("/customers")
 @require_api_key
 @api.idempotent(required=False)
+@describe(shapes.Customer, 201, takes=shapes.NewCustomer, problems=(customers.ReferenceTaken,))
 def create_customer() -> ResponseReturnValue:
+    """Create a customer."""
     facts = api.read_object(*_CUSTOMER_FIELDS)
     customer = in_unit_of_work(lambda: customers.to_json(open_account(facts)))
     return jsonify(customer), 201
@@ -39,13 +42,17 @@ def create_customer() -> ResponseReturnValue:
 
 @blueprint.get("/customers/<reference>")
 @require_api_key
+@describe(shapes.Customer, problems=(customers.UnknownCustomer,))
 def read_customer(reference: str) -> ResponseReturnValue:
+    """Read a customer."""
     return jsonify(customers.to_json(customers.find_customer(reference)))
 
 
 @blueprint.patch("/customers/<reference>")
 @require_api_key
+@describe(shapes.Customer, takes=shapes.CustomerChange, problems=(customers.UnknownCustomer,))
 def change_customer(reference: str) -> ResponseReturnValue:
+    """Change a customer."""
     facts = api.read_object(*_CUSTOMER_FIELDS)
 
     def change() -> dict[str, Any]:
@@ -58,7 +65,9 @@ def change_customer(reference: str) -> ResponseReturnValue:
 
 @blueprint.get("/customers/<reference>/balance")
 @require_api_key
+@describe(shapes.Balance, problems=(customers.UnknownCustomer,))
 def read_balance(reference: str) -> ResponseReturnValue:
+    """Read a customer's balance."""
     balance = service.get_balance(_customer_id(reference))
     return jsonify(
         available=_money(balance.available_micros),
@@ -74,7 +83,9 @@ def read_balance(reference: str) -> ResponseReturnValue:
 
 @blueprint.get("/customers/<reference>/grants")
 @require_api_key
+@describe(Listed[shapes.Grant], problems=(customers.UnknownCustomer,))
 def list_grants(reference: str) -> ResponseReturnValue:
+    """List a customer's grants."""
     found = service.grants(_customer_id(reference))
     return jsonify(api.listed([_grant_json(grant) for grant in found], None))
 
@@ -82,7 +93,9 @@ def list_grants(reference: str) -> ResponseReturnValue:
 @blueprint.post("/customers/<reference>/grants")
 @require_api_key
 @api.idempotent(required=True)
+@describe(shapes.Grant, 201, takes=shapes.NewGrant, problems=(customers.UnknownCustomer, InvalidMoney))
 def give_grant(reference: str) -> ResponseReturnValue:
+    """Grant promotional credit."""
     body = api.read_object("amount", "expires_at", "priority", "reason")
     amount = Money.from_json(body.get("amount"), currency=settings().currency)
     if amount.micros <= 0:
@@ -108,8 +121,9 @@ def give_grant(reference: str) -> ResponseReturnValue:
 
 @blueprint.get("/customers/<reference>/transactions")
 @require_api_key
+@describe(Listed[shapes.Transfer], query=Paging, problems=(customers.UnknownCustomer,))
 def list_transactions(reference: str) -> ResponseReturnValue:
-    """Transfers, the newest first."""
+    """List what moved a customer's balance, the newest first."""
     limit, before = api.page_size(), api.cursor()
     query = select(Transfer).where(Transfer.customer_id == _customer_id(reference))
     if before is not None:

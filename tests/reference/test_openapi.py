@@ -1,0 +1,118 @@
+"""The reference tells the truth: every route is described, and what fuzzing gets back was said beforehand."""
+
+from typing import Any, Final
+
+import msgspec
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.reference.document import PREFIX, undescribed
+from tests.fixtures.outside import Sandbox
+from tests.metering.conftest import Provider
+
+# Addresses that the documents of design are about and that a program counts on.
+SOME_PATHS: Final = (
+    "/v1/events",
+    "/v1/customers/{reference}/balance",
+    "/v1/customers/{reference}/auto-top-up",
+    "/v1/invoices/{number}",
+    "/v1/meters/{code}/prices",
+)
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    answer = client.get("/v1/openapi.json")
+    assert answer.status_code == 200
+    return dict(msgspec.json.decode(answer.data))
+
+
+def test_every_route_is_described_and_none_that_is_not_there(app: Flask, document: dict[str, Any]) -> None:
+    assert undescribed(app) == []
+    there = {
+        (rule.rule.replace("<", "{").replace(">", "}"), method)
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(PREFIX)
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    said = {(path, method.upper()) for path, operations in document["paths"].items() for method in operations}
+    assert said == there
+    assert {path for path, _ in said} >= set(SOME_PATHS)
+
+
+def test_keys_and_idempotency_are_described_as_they_are_enforced(document: dict[str, Any]) -> None:
+    grants = document["paths"]["/v1/customers/{reference}/grants"]["post"]
+    (key,) = (one for one in grants["parameters"] if one["name"] == "Idempotency-Key")
+    assert key["required"]
+    assert grants["security"] == [{"api_key": []}]
+    assert grants["responses"]["400"]["x-codes"] == ["idempotency_key_required", "invalid_json"]
+    assert document["paths"]["/v1/openapi.json"]["get"]["security"] == []
+    posts = [operations["post"] for operations in document["paths"].values() if "post" in operations]
+    names = [{one["name"] for one in operation["parameters"]} for operation in posts]
+    assert sum("Idempotency-Key" not in one for one in names) == 1, (
+        "events alone have an identity of their own"
+    )
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_whatever_is_sent_gets_an_answer_that_was_described(
+    app: Flask, api: FlaskClient, sandbox: Sandbox, mode: GenerationMode
+) -> None:
+    provider = Provider(api)
+    provider.meter()
+    provider.price()
+    provider.customer()
+    provider.send(provider.event(10))
+    provider.grant("5.00")
+    known = {"reference": "acme", "code": "tokens"}
+    schema = schemathesis.openapi.from_wsgi("/v1/openapi.json", app)
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
+        fuzz(found.ok(), mode, provider.api.environ_base["HTTP_AUTHORIZATION"], known)
+
+
+def fuzz(operation: Any, mode: GenerationMode, key: str, known: dict[str, str]) -> None:
+    """Send a handful of generated requests, to what exists where the address names it."""
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=12,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any) -> None:
+        case.path_parameters = {**(case.path_parameters or {}), **_existing(case, known)}
+        response = case.call_and_validate(headers={"Authorization": key}, checks=CHECKS)
+        assert_code_is_described(operation, response)
+
+    check()
+
+
+def _existing(case: Any, known: dict[str, str]) -> dict[str, str]:
+    return {name: known[name] for name in case.path_parameters or {} if name in known}
+
+
+def assert_code_is_described(operation: Any, response: Any) -> None:
+    said = operation.definition.raw["responses"].get(str(response.status_code), {})
+    if "x-codes" in said:
+        assert response.json()["code"] in said["x-codes"], (operation.label, response.text)
