@@ -16,6 +16,7 @@ from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
 from app.portal import shell
+from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
 from invoicing import cli as invoicing_cli
@@ -31,6 +32,7 @@ from topups import views as topups_views
 
 BLUEPRINTS = (
     health.blueprint,
+    reference_views.blueprint,
     customers_views.blueprint,
     desk_views.blueprint,
     ledger_api.blueprint,
