@@ -12,6 +12,8 @@ from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
 from app.desk import views as desk_views
+from app.desk import webhooks as desk_webhooks
+from app.desk import webhooks_api
 from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
@@ -20,6 +22,7 @@ from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
 from invoicing import cli as invoicing_cli
+from invoicing import credit_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
 from metering import api as metering_api
@@ -35,6 +38,8 @@ BLUEPRINTS = (
     reference_views.blueprint,
     customers_views.blueprint,
     desk_views.blueprint,
+    desk_webhooks.blueprint,
+    webhooks_api.blueprint,
     ledger_api.blueprint,
     metering_api.blueprint,
     topups_api.blueprint,
@@ -42,6 +47,7 @@ BLUEPRINTS = (
     webhooks.blueprint,
     topups_views.blueprint,
     invoicing_api.blueprint,
+    credit_api.blueprint,
     invoicing_views.blueprint,
 )
 COMMANDS = (
@@ -58,10 +64,12 @@ SCHEDULE = (
     Recurring("topups.jobs.reconcile", timedelta(hours=1), "bulk"),
     Recurring("topups.jobs.mandates_daily", timedelta(days=1), "bulk"),
     Recurring("metering.jobs.roll_up", timedelta(minutes=1), "bulk"),
+    Recurring("metering.jobs.accrue_levels", timedelta(hours=1), "bulk"),
     Recurring("metering.jobs.create_partitions", timedelta(days=1), "bulk"),
     Recurring("invoicing.jobs.close_due", timedelta(minutes=10)),
     Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
+    Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
     Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
     Recurring("app.ledger.jobs.expire_grants", timedelta(minutes=10), "bulk"),
     Recurring("app.api.forget_old_keys", timedelta(hours=1), "bulk"),

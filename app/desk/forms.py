@@ -1,9 +1,16 @@
 """Forms of the desk."""
 
+from datetime import timedelta
+
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import StringField
+from wtforms import SelectField, SelectMultipleField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from app.webhooks.endpoints import EVENTS
+from app.webhooks.targets import MAX_URL
 
 
 class ApiKeyForm(FlaskForm):
@@ -17,3 +24,40 @@ class ApiKeyForm(FlaskForm):
         ],
         render_kw={"maxlength": 100, "autocomplete": "off"},
     )
+
+
+class WebhookEndpointForm(FlaskForm):
+    url = StringField(
+        lazy_gettext("Address"),
+        description=lazy_gettext("It begins with https and can be reached from the internet."),
+        filters=[lambda text: text.strip() if text else text],
+        validators=[DataRequired(lazy_gettext("Enter the address that is to be told."))],
+        render_kw={"maxlength": MAX_URL, "autocomplete": "off", "inputmode": "url"},
+    )
+    events = SelectMultipleField(
+        lazy_gettext("Which events?"),
+        description=lazy_gettext("Choose none to be told all of them."),
+        choices=[SelectChoice(event, event) for event in EVENTS],
+        option_widget=CheckboxInput(),
+        widget=ListWidget(prefix_label=False),
+    )
+
+
+class ReplayForm(FlaskForm):
+    """Which address is told again what happened lately."""
+
+    endpoint = SelectField(lazy_gettext("Address"), choices=[])
+    period = SelectField(
+        lazy_gettext("Since"),
+        choices=[
+            SelectChoice("1", lazy_gettext("the last hour")),
+            SelectChoice("24", lazy_gettext("the last day")),
+            SelectChoice("168", lazy_gettext("the last week")),
+            SelectChoice("720", lazy_gettext("the last 30 days")),
+        ],
+        default="24",
+    )
+
+    @property
+    def span(self) -> timedelta:
+        return timedelta(hours=int(self.period.data))

@@ -31,6 +31,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk.customers", lazy_gettext("Customers")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),
+        ("desk_webhooks.log", lazy_gettext("Webhooks")),
         ("desk.api_keys", lazy_gettext("API keys")),
     ),
 )
