@@ -23,9 +23,9 @@ test:
 	@$(MAKE) --no-print-directory unit
 
 bench:
-	@setup/prepare test
+	@setup/prepare bench
 	@$(MAKE) --no-print-directory catalogues
-	@if [ -d bench ]; then exec $(BIN)/python -m bench; else echo 'There are no benchmarks yet.'; fi
+	@exec $(BIN)/python -m tests.bench
 
 lint: catalogues
 	$(BIN)/python setup/check_locks.py

@@ -1,0 +1,135 @@
+"""`make bench`: the benchmarks beside their yardsticks, in one run. Prints a table, writes var/bench.json.
+
+About five minutes. `STORED=n` says how many events are stored for the last row (1,000,000; `FULL=1`:
+20,000,000), `ONLY=batches,singles,one,reads,half,stored,profile` runs less, `SECONDS` makes each load longer.
+"""
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.bench import rows as bench
+from tests.bench.profile import profile_batches
+from tests.bench.rows import Row
+from tests.bench.stage import Stage, stage
+
+PARTS: Final = ("batches", "singles", "one", "reads", "half", "stored", "profile")
+FULL_EVENTS: Final = 20_000_000
+DEFAULT_EVENTS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run, from the environment."""
+
+    parts: tuple[str, ...]
+    seconds: float
+    stored_events: int
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        default = FULL_EVENTS if environ.get("FULL") == "1" else DEFAULT_EVENTS
+        parts = tuple(part for part in environ.get("ONLY", "").split(",") if part) or PARTS
+        unknown = set(parts) - set(PARTS)
+        if unknown:
+            sys.exit(f"ONLY: {', '.join(sorted(unknown))} is none of {', '.join(PARTS)}")
+        return cls(parts, float(environ.get("SECONDS", "8")), int(environ.get("STORED", default)))
+
+
+def main() -> None:
+    """Run what was asked for."""
+    options = Options.read(os.environ)
+    for program in ("wrk", "setpriv"):
+        if shutil.which(program) is None:
+            sys.exit(f"{program} is missing: `apt-get install wrk util-linux`, or `make bench`")
+    began = time.monotonic()
+    load_before = os.getloadavg()[0]
+    with stage() as running:
+        rows, profile = _measure(running, options)
+        memory = running.peak_memory_mb()
+    facts = {
+        "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "load_before": load_before},
+        "seconds": round(time.monotonic() - began),
+        "web_peak_memory_mb": round(memory, 1),
+        "profile_ms_per_batch": {step: round(ms, 2) for step, ms in profile.items()},
+        "rows": json.loads(bench.as_json(rows)),
+    }
+    home = Path(os.environ.get("TEGOED_HOME") or "var")
+    home.mkdir(exist_ok=True)
+    (home / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")
+    _print_rest(profile, facts)
+
+
+def _measure(running: Stage, options: Options) -> tuple[list[Row], dict[str, float]]:
+    rows = _Rows()
+    seconds, parts = options.seconds, options.parts
+    bench.warm_up(running, seconds)
+    batches = single = None
+    if "batches" in parts or "stored" in parts:
+        found = bench.batches(running, seconds)
+        batches = found[0]
+        rows.extend(found)
+    if "singles" in parts or "half" in parts:
+        single = bench.singles(running, seconds, one_customer=False)
+        rows.append(single)
+    if "one" in parts:
+        rows.append(bench.singles(running, seconds, one_customer=True))
+    if "half" in parts and single is not None:
+        rows.append(bench.half_rate(running, single, seconds))
+    if "reads" in parts:
+        rows.append(bench.balance_reads(running, seconds / 2))
+    if "stored" in parts and batches is not None:
+        rows.append(bench.stored(running, options.stored_events, seconds, batches))
+    profile: dict[str, float] = {}
+    if "profile" in parts:
+        with running.app.app_context():
+            profile = profile_batches(running)
+    return rows, profile
+
+
+class _Rows(list[Row]):
+    """The table, each row shown as soon as it is measured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _say(f"{'benchmark':<62}{'value':>10}  {'yardstick':>10}{'ratio':>7}{'reach':>7}{'p99 ms':>8}  cores")
+
+    def append(self, row: Row) -> None:
+        """Show it and keep it."""
+        super().append(row)
+        yard = "" if row.yardstick is None else f"{row.yardstick:,.0f}"
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        reach = "" if row.reach is None else f"{row.reach:.2f}"
+        shares = " ".join(f"{part} {share:.0%}" for part, share in row.notes["share_of_cores"].items())
+        value = f"{row.value:,.0f}" if row.unit != "ms" else f"{row.value:.1f}"
+        name = f"{row.name} ({row.unit})"
+        _say(f"{name:<62}{value:>10}  {yard:>10}{ratio:>7}{reach:>7}{row.notes['p99_ms']:>8.1f}  {shares}")
+
+    def extend(self, rows: Iterable[Row]) -> None:
+        """Show them and keep them."""
+        for row in rows:
+            self.append(row)
+
+
+def _print_rest(profile: Mapping[str, float], facts: Mapping[str, Any]) -> None:
+    _say(f"\npeak memory of a web process: {facts['web_peak_memory_mb']} MB; cores: {os.cpu_count()}")
+    if profile:
+        _say("a batch of 1,000 events in one process, without HTTP's server, ms:")
+        for step, spent in sorted(profile.items(), key=lambda pair: -pair[1]):
+            _say(f"  {spent:7.2f}  {step}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
