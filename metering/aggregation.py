@@ -1,6 +1,8 @@
-"""What one event adds to a meter, and the dimension values it carries. Pure.
+"""What one event says to a meter: a quantity or a value, and the dimension values it carries. Pure.
 
-`count` and `sum` are built; a meter with another aggregation cannot be made yet.
+`count` and `sum` add up: what an event adds is known from itself. The others depend on the events before and
+after it (`metering.readings`): `max` and `latest` of a quantity, `unique` counts each value once, and
+`weighted_sum` is a level that is held until the next.
 """
 
 import re
@@ -10,10 +12,12 @@ from typing import Any, Final
 
 from metering.prices import places_of
 
-BUILT: Final = ("count", "sum")
+ADDITIVE: Final = ("count", "sum")
+AGGREGATIONS: Final = (*ADDITIVE, "max", "unique", "latest", "weighted_sum")
 MAX_QUANTITY: Final = 10**15
 MAX_PLACES: Final = 12
 MAX_DIMENSION: Final = 128
+MAX_VALUE: Final = 256
 ONE: Final = Decimal(1)
 _NUMBER: Final = re.compile(r"\d{1,15}(\.\d{1,12})?", re.ASCII)
 
@@ -40,6 +44,20 @@ def as_quantity(value: object) -> Decimal | None:
         value = value.normalize()
         if places_of(value) > MAX_PLACES:
             return None
+    return value
+
+
+def value_of(value: object) -> str | None:
+    """A value to be counted once, as text: 1, 1.0 and "1" are the same; None when it cannot be one."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, Decimal)):
+        number = as_quantity(abs(Decimal(value)))
+        if number is None:
+            return None
+        return ("-" if value < 0 else "") + format(number.normalize(), "f")
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_VALUE or "\0" in value:
+        return None
     return value
 
 

@@ -124,12 +124,29 @@ class RunningTotal(msgspec.Struct, gc=False):
     is_changed: bool = False
 
 
+class Reading(NamedTuple):
+    """What an event says to a meter that does not add up: a value, or for `unique` a text.
+
+    `dimensions` is canonical JSON.
+    """
+
+    aggregation: str
+    value_property: str
+    dimensions: str
+    value: Decimal = ZERO
+    text: str = ""
+
+
 class Contribution(NamedTuple):
-    """What an event adds to (or a void takes from) the total of one price."""
+    """What an event adds to (or a void takes from) the total of one price.
+
+    With a reading the quantity is known only once the events before it are.
+    """
 
     price: Price
     quantity: Decimal
     events: int = 1
+    reading: Reading | None = None
 
 
 class UsageBook:
@@ -199,6 +216,10 @@ class UsageBook:
             if key not in self._totals:
                 self._totals[key] = RunningTotal(ZERO, 0, 0, Usage(ZERO, 0), 0, True)
 
+    def quantity(self, key: TotalKey) -> Decimal:
+        """Q of a loaded total as it runs."""
+        return self._totals[key].quantity
+
     def charge(self, period: OpenPeriod, contributions: Iterable[Contribution]) -> list[int] | None:
         """Move the totals and say, per contribution, the micros that costs; None when it is implausible.
 
@@ -206,7 +227,7 @@ class UsageBook:
         """
         moves = []
         charges = []
-        for price, quantity, events in contributions:
+        for price, quantity, events, _ in contributions:
             total = self._totals[period.customer_id, period.start, price.meter_id, price.price_id]
             moved = EXACT.add(total.quantity, quantity)
             count = total.events + events

@@ -13,6 +13,7 @@ from flask import current_app
 from sqlalchemy import select
 
 from app.db import db
+from metering.aggregation import ADDITIVE
 from metering.models import Meter, MeterCatalog, MeterPrice
 from metering.prices import Price, decode_definition, prices_in_force
 from metering.rating import gross_function
@@ -45,18 +46,34 @@ class Catalog:
         for meter in meters:
             self.by_type.setdefault(meter.event_type, []).append(meter)
         self.prices_of: dict[int, list[Price]] = {}
+        # Types of events that some meter does not simply add up.
+        self.read_types = frozenset(m.event_type for m in meters if m.aggregation not in ADDITIVE)
+        self._own_prices: dict[tuple[int, int], list[Price]] = {}
         for price in prices:
-            self.prices_of.setdefault(price.meter_id, []).append(price)
-        self._in_force: dict[tuple[int, date, int], list[Price]] = {}
+            if price.customer_id is None:
+                self.prices_of.setdefault(price.meter_id, []).append(price)
+            else:
+                self._own_prices.setdefault((price.meter_id, price.customer_id), []).append(price)
+        self._own_meters = {meter_id for meter_id, _ in self._own_prices}
+        self._in_force: dict[tuple[int, date, int, int | None], list[Price]] = {}
         self._gross: dict[tuple[int, Decimal], Callable[[Decimal, int], int]] = {}
 
-    def in_force(self, meter_id: int, period_start: date, version: int) -> list[Price]:
-        """The meter's prices for a period that was frozen at a version, the most specific first."""
-        key = (meter_id, period_start, version)
+    def is_in_use(self, meter_id: int) -> bool:
+        """Whether the meter ever had a price, for everybody or for a customer."""
+        return meter_id in self.prices_of or meter_id in self._own_meters
+
+    def is_priced(self, meter_id: int, customer_id: int) -> bool:
+        """Whether the meter ever had a price for the customer: else it is not in use yet."""
+        return meter_id in self.prices_of or (meter_id, customer_id) in self._own_prices
+
+    def in_force(self, meter_id: int, period_start: date, version: int, customer_id: int) -> list[Price]:
+        """The meter's prices for a customer's period that was frozen at a version, in order of choice."""
+        own = self._own_prices.get((meter_id, customer_id), ())
+        key = (meter_id, period_start, version, customer_id if own else None)
         found = self._in_force.get(key)
         if found is None:
-            found = prices_in_force(self.prices_of.get(meter_id, ()), period_start, version)
-            self._in_force[key] = found
+            prices = [*self.prices_of.get(meter_id, ()), *own]
+            found = self._in_force[key] = prices_in_force(prices, period_start, version)
         return found
 
     def gross(self, price: Price, vat_rate: Decimal) -> Callable[[Decimal, int], int]:
@@ -124,4 +141,5 @@ def _price(row: MeterPrice) -> Price:
         effective_from=row.effective_from,
         when=tuple(sorted(row.applies_when.items())),
         definition=decode_definition(row.definition),
+        customer_id=row.customer_id,
     )

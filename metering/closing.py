@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.clock import utc_now
 from app.db import db
 from app.ledger.debits import driver_connection, lock_for_debits
+from metering.accrual import accrue_to_end
 from metering.book import UsageBook
 from metering.catalog import Catalog, current_catalog
 from metering.models import UsageCorrection, UsageDraw, UsagePeriod, UsageTotal
@@ -102,7 +103,8 @@ def periods_to_close(
 def begin_close(customer_id: int, period_start: date) -> str:
     """Flip the period to closing under the balance lock; again is harmless. Answers its status now.
 
-    A period in which nothing was used is begun first, so that later events find it closed.
+    A period in which nothing was used is begun first, so that later events find it closed; levels that
+    were held are charged to its end.
     """
     connection = driver_connection()
     balances = lock_for_debits(connection, [customer_id])
@@ -110,6 +112,8 @@ def begin_close(customer_id: int, period_start: date) -> str:
     key = (customer_id, period_start)
     book.read_periods([key])
     book.begin_periods({key: period_of_day(period_start)})
+    if book.periods[key].is_open:
+        accrue_to_end(customer_id, book.periods[key].end)
     return _move(customer_id, period_start, "open", UsagePeriod.closing_at)
 
 

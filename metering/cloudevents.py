@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from metering.levels import ACCRUAL_SOURCE
 from metering.verdicts import Verdict
 
 MAX_EVENTS: Final = 10_000
@@ -143,6 +144,12 @@ def read_binary(headers: Mapping[str, str], body: bytes, window: Window) -> Read
     return _read([envelope], window)
 
 
+def decode_data(text: str) -> dict[str, Any]:
+    """The data of a recorded event, with exact numbers; empty when it is no object."""
+    data = _data.decode(text)
+    return data if isinstance(data, dict) else {}
+
+
 def _check_utf8(body: bytes) -> None:
     """Refuse other encodings, also in parts that the decoder would skip."""
     try:
@@ -230,9 +237,10 @@ def _wrong_content(
         return Verdict.INVALID_SPECVERSION
     if envelope.data_base64 is not None:
         return Verdict.INVALID_EVENT
-    if len(source) > MAX_SOURCE or len(event_id) > MAX_ID or len(kind) > MAX_TYPE:
-        return Verdict.TOO_LONG
-    if "\0" in source or "\0" in event_id or "\0" in kind:
+    if source == ACCRUAL_SOURCE:
+        return Verdict.RESERVED_SOURCE
+    named = ((source, MAX_SOURCE), (event_id, MAX_ID), (kind, MAX_TYPE))
+    if any(len(name) > most or "\0" in name for name, most in named):
         return Verdict.TOO_LONG
     if b"\\u0000" in data_json.replace(b"\\\\", b""):
         return Verdict.INVALID_EVENT  # PostgreSQL cannot read a NUL inside of JSON

@@ -18,7 +18,7 @@ from app.clock import utc_now
 from app.config import settings
 from app.db import after_commit, db
 from app.errors import Conflict, Invalid, NotFound, Text
-from metering.aggregation import BUILT, MAX_DIMENSION
+from metering.aggregation import AGGREGATIONS, MAX_DIMENSION
 from metering.catalog import Catalog, MeterRule, keep_catalog, load_catalog
 from metering.models import Meter, MeterCatalog, MeterPrice
 from metering.prices import PriceInvalid, decode_definition, encode_definition, is_ambiguous
@@ -90,7 +90,10 @@ def put_meter(code: str, facts: Mapping[str, Any]) -> tuple[dict[str, Any], bool
 
 
 def _check_change(meter: Meter, values: Mapping[str, Any]) -> None:
-    counting = ("event_type", "aggregation", "value_property")
+    counting: tuple[str, ...] = ("event_type", "aggregation", "value_property")
+    if meter.aggregation == "weighted_sum":
+        # A level is held per set of dimension values: other dimensions would make other levels.
+        counting = (*counting, "dimensions")
     if meter.first_event_at is not None and any(getattr(meter, name) != values[name] for name in counting):
         raise MeterInUse
     used = {
@@ -108,15 +111,15 @@ def _check_change(meter: Meter, values: Mapping[str, Any]) -> None:
 
 def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
     aggregation = facts.get("aggregation")
-    if aggregation not in BUILT:
+    if aggregation not in AGGREGATIONS:
         raise Invalid(
-            lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(BUILT)), field="aggregation"
+            lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(AGGREGATIONS)), field="aggregation"
         )
     value_property = facts.get("value_property")
     if aggregation == "count":
         value_property = None
     elif not _is_text(value_property, 128):
-        raise Invalid(lazy_gettext("Name the property of the data that is added up."), field="value_property")
+        raise Invalid(lazy_gettext("Name the property of the data that is measured."), field="value_property")
     event_type = facts.get("event_type")
     if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
         raise Invalid(lazy_gettext("An event type has 1 to 128 visible characters."), field="event_type")
@@ -307,4 +310,4 @@ def note_first_events(catalog: Catalog, event_types: Collection[str]) -> Catalog
 
 
 def _is_unnoted(meter: MeterRule, catalog: Catalog) -> bool:
-    return not meter.has_events and meter.meter_id in catalog.prices_of
+    return not meter.has_events and catalog.is_in_use(meter.meter_id)

@@ -75,3 +75,7 @@ class PeriodFinder:
         period = period_of_moment(moment, self._zone, self._cycle)
         self._known.append((*period.bounds(self._zone), period))
         return period
+
+    def end_of(self, period: Period) -> datetime:
+        """Give the moment, in UTC, at which a period ends."""
+        return midnight(period.end, self._zone)

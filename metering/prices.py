@@ -67,7 +67,8 @@ class Price(msgspec.Struct, frozen=True):
     """A published price, as it is cached and applied.
 
     `catalog_version` is the state of the catalogue that it came with: a period that was frozen at
-    an earlier version does not see it. `when` names the dimension values it is for.
+    an earlier version does not see it. `when` names the dimension values it is for. With a customer
+    it is in that customer's own list.
     """
 
     price_id: int
@@ -76,6 +77,7 @@ class Price(msgspec.Struct, frozen=True):
     effective_from: date | None
     when: tuple[tuple[str, str], ...]
     definition: Definition
+    customer_id: int | None = None
 
 
 class PriceInvalid(ValueError):
@@ -177,21 +179,22 @@ def is_ambiguous(when: Mapping[str, str], published: Iterable[Mapping[str, str]]
 def prices_in_force(prices: Iterable[Price], period_start: date, version: int) -> list[Price]:
     """Give one meter's prices for a period that was frozen at a catalogue version.
 
-    The most specific come first. Of each `when` the version with the latest start counts. Where
-    the meter had no price yet at that version, the first ever of each `when` joins at once.
+    A customer's own come first, then the most specific. Of each list and `when` the version with the
+    latest start counts. Where the meter had no price yet at that version, neither of the provider nor
+    of the customer, the first ever of each `when` joins at once.
     """
     effective = [
         price for price in prices if price.effective_from is None or price.effective_from <= period_start
     ]
     frozen = [price for price in effective if price.catalog_version <= version]
-    chosen: dict[tuple[tuple[str, str], ...], Price] = {}
+    chosen: dict[tuple[int | None, tuple[tuple[str, str], ...]], Price] = {}
     if frozen:
         for price in sorted(frozen, key=_start_order):
-            chosen[price.when] = price
+            chosen[price.customer_id, price.when] = price
     else:
         for price in sorted(effective, key=lambda price: price.catalog_version):
-            chosen.setdefault(price.when, price)
-    return sorted(chosen.values(), key=lambda price: -len(price.when))
+            chosen.setdefault((price.customer_id, price.when), price)
+    return sorted(chosen.values(), key=lambda price: (price.customer_id is None, -len(price.when)))
 
 
 def _start_order(price: Price) -> tuple[date, int]:
@@ -199,7 +202,7 @@ def _start_order(price: Price) -> tuple[date, int]:
 
 
 def price_for(in_force: Sequence[Price], dimensions: Mapping[str, str]) -> Price | None:
-    """Give the most specific price whose `when` the event's dimensions satisfy."""
+    """Give the first of `prices_in_force` whose `when` the event's dimensions satisfy."""
     for price in in_force:
         if all(dimensions.get(key) == value for key, value in price.when):
             return price

@@ -8,6 +8,7 @@ changes nothing.
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -15,13 +16,14 @@ import msgspec
 from app.clock import utc_now
 from app.config import settings
 from app.ledger.debits import Database, LockedBalance, array_of, driver_connection, lock_for_debits
-from metering.aggregation import dimensions_of, quantity_of
+from metering.aggregation import ADDITIVE, dimensions_of, quantity_of
 from metering.book import Contribution, PeriodKey, TotalKey, UsageBook
 from metering.catalog import Catalog, current_catalog
 from metering.cloudevents import UsageEvent
 from metering.meters import note_first_events
 from metering.periods import Period, PeriodFinder
 from metering.prices import price_for
+from metering.readings import EventIdentity, Read, Readings, reading_of
 from metering.verdicts import Verdict
 
 NEIGHBOUR: Final = timedelta(hours=48)
@@ -41,6 +43,7 @@ COPY usage_event (customer_id, source, event_id, month, time, type, period_start
 """
 
 _NULL: Final = "\\N"
+ZERO: Final = Decimal(0)
 
 EventKey = tuple[int, str, str]
 
@@ -73,8 +76,10 @@ def record(events: Sequence[UsageEvent]) -> Recorded:
     fresh = _fresh_events(connection, events, balances, verdicts)
     catalog = note_first_events(catalog, {event.type for _, event in fresh})
     book = UsageBook(connection, balances, catalog, now)
-    taken = _rate(book, catalog, fresh, verdicts)
+    readings = Readings(connection, book, catalog)
+    taken = _rate(book, catalog, readings, fresh, verdicts)
     debited = book.post()
+    readings.write(debited.transfer_numbers, now)
     _store(connection, taken, debited.transfer_numbers, now)
     return Recorded(verdicts, balances, debited.crossed)
 
@@ -135,6 +140,7 @@ def months_to_probe(moment: datetime) -> tuple[date, ...]:
 def _rate(
     book: UsageBook,
     catalog: Catalog,
+    readings: Readings,
     fresh: Sequence[tuple[int, UsageEvent]],
     verdicts: list[Verdict],
 ) -> list[_Taken]:
@@ -157,10 +163,28 @@ def _rate(
             keys[event.customer_id, period.start, price.meter_id, price.price_id] = None
     book.begin_periods(billed)
     book.load_totals(keys)
-    return _charge(book, candidates, verdicts)
+    if catalog.read_types:
+        readings.load(
+            [
+                Read(_identity(taken.event), taken.period.start, taken.contributions)
+                for taken in candidates
+                if taken.event.type in catalog.read_types
+            ]
+        )
+    return _charge(book, catalog, readings, candidates, verdicts)
 
 
-def _charge(book: UsageBook, candidates: Sequence[_Taken], verdicts: list[Verdict]) -> list[_Taken]:
+def _identity(event: UsageEvent) -> EventIdentity:
+    return EventIdentity(event.customer_id, event.time, event.source, event.event_id)
+
+
+def _charge(
+    book: UsageBook,
+    catalog: Catalog,
+    readings: Readings,
+    candidates: Sequence[_Taken],
+    verdicts: list[Verdict],
+) -> list[_Taken]:
     """Charge one after the other; of twins in one transaction the first counts."""
     digests: dict[EventKey, bytes] = {}
     taken = []
@@ -171,8 +195,14 @@ def _charge(book: UsageBook, candidates: Sequence[_Taken], verdicts: list[Verdic
         if twin is not None:
             verdicts[candidate.position] = Verdict.DUPLICATE if twin == event.digest else Verdict.CONFLICT
             continue
-        period = book.periods[event.customer_id, candidate.period.start]
-        charges = book.charge(period, candidate.contributions)
+        charges: list[int] | None
+        if event.type in catalog.read_types:
+            start = candidate.period.start
+            moved = readings.charge(_identity(event), start, candidate.contributions)
+            candidate.contributions, charges = moved or ([], None)
+        else:
+            period = book.periods[event.customer_id, candidate.period.start]
+            charges = book.charge(period, candidate.contributions)
         if charges is None:
             verdicts[candidate.position] = Verdict.CHARGE_TOO_LARGE
             continue
@@ -195,18 +225,25 @@ def _contributions(
     version = book.frozen_version((event.customer_id, period.start))
     contributions = []
     for meter in meters:
-        if meter.meter_id not in catalog.prices_of:
+        if not catalog.is_priced(meter.meter_id, event.customer_id):
             continue
-        quantity = quantity_of(meter.aggregation, meter.value_property, event.data)
-        if quantity is None:
-            return Verdict.INVALID_QUANTITY
         dimensions = dimensions_of(meter.dimensions, event.data) if meter.dimensions else {}
         if dimensions is None:
             return Verdict.INVALID_DIMENSION
-        price = price_for(catalog.in_force(meter.meter_id, period.start, version), dimensions)
+        in_force = catalog.in_force(meter.meter_id, period.start, version, event.customer_id)
+        price = price_for(in_force, dimensions)
         if price is None:
             return Verdict.NO_PRICE
-        contributions.append(Contribution(price, quantity))
+        if meter.aggregation in ADDITIVE:
+            quantity = quantity_of(meter.aggregation, meter.value_property, event.data)
+            if quantity is None:
+                return Verdict.INVALID_QUANTITY
+            contributions.append(Contribution(price, quantity))
+            continue
+        reading = reading_of(meter, event.data, dimensions)
+        if reading is None:
+            return Verdict.INVALID_VALUE if meter.aggregation == "unique" else Verdict.INVALID_QUANTITY
+        contributions.append(Contribution(price, ZERO, 1, reading))
     return contributions or Verdict.NO_PRICE
 
 

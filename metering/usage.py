@@ -32,7 +32,7 @@ INSERT INTO usage_hour AS h (customer_id, hour, meter_id, price_id, dimensions, 
                              events, charge_micros)
 SELECT e.customer_id, t.hour, m.meter_id, p.price_id, coalesce(d.values, '{}'), e.period_start,
        sum(CASE WHEN e.voided_at IS NULL THEN u.quantity ELSE 0 END),
-       count(*) FILTER (WHERE e.voided_at IS NULL),
+       count(*) FILTER (WHERE e.voided_at IS NULL AND e.source <> 'tegoed:accrual'),
        sum(u.charge + coalesce(u.void_charge, 0))
 FROM usage_event e
 JOIN (

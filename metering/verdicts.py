@@ -53,6 +53,12 @@ class Verdict(Enum):
         422,
         lazy_gettext("The quantity must be a number of at least 0 and below 10¹⁵ with at most 12 decimals."),
     )
+    INVALID_VALUE = (
+        "invalid_value",
+        422,
+        lazy_gettext("The value must be a text of at most 256 characters, a number or a truth value."),
+    )
+    RESERVED_SOURCE = ("reserved_source", 422, lazy_gettext("This source is reserved."))
     INVALID_DIMENSION = (
         "invalid_dimension",
         422,

@@ -12,11 +12,16 @@ from flask_babel import lazy_gettext
 from app.clock import utc_now
 from app.errors import NotFound
 from app.ledger.debits import Database, LockedBalance, driver_connection, lock_for_debits
+from metering.aggregation import ADDITIVE, dimensions_of
 from metering.book import Contribution, UsageBook
-from metering.catalog import current_catalog
+from metering.catalog import Catalog, current_catalog
+from metering.cloudevents import decode_data
+from metering.levels import ACCRUAL_SOURCE, ZERO
+from metering.readings import EventIdentity, Read, Readings, reading_of
 
 _FIND = """
-SELECT month, time, period_start, prices, quantities, voided_at, void_charges_micros FROM usage_event
+SELECT month, time, period_start, prices, quantities, voided_at, void_charges_micros, data::text
+FROM usage_event
 WHERE customer_id = %s AND source = %s AND event_id = %s
 ORDER BY time DESC LIMIT 1
 """
@@ -47,6 +52,7 @@ class _Found(NamedTuple):
     quantities: list[Decimal]
     voided_at: datetime | None
     void_charges_micros: list[int] | None
+    data: str
 
 
 def void_event(customer_id: int, source: str, event_id: str) -> Voided:
@@ -56,6 +62,8 @@ def void_event(customer_id: int, source: str, event_id: str) -> Voided:
     """
     connection = driver_connection()
     balance = lock_for_debits(connection, [customer_id]).get(customer_id)
+    if source == ACCRUAL_SOURCE:
+        raise UnknownEvent
     row = connection.execute(_FIND, (customer_id, source, event_id)).fetchone()
     if balance is None or row is None:
         raise UnknownEvent
@@ -63,7 +71,8 @@ def void_event(customer_id: int, source: str, event_id: str) -> Voided:
     if found.voided_at is not None:
         return Voided(-sum(found.void_charges_micros or ()), found.voided_at, balance)
     now = utc_now()
-    charges, transfer_number = _take_back(connection, balance, found, now)
+    event = EventIdentity(customer_id, found.time, source, event_id)
+    charges, transfer_number = _take_back(connection, balance, event, found, now)
     connection.execute(
         _MARK, (now, now, charges, transfer_number, customer_id, source, event_id, found.month)
     )
@@ -71,7 +80,7 @@ def void_event(customer_id: int, source: str, event_id: str) -> Voided:
 
 
 def _take_back(
-    connection: Database, balance: LockedBalance, found: _Found, now: datetime
+    connection: Database, balance: LockedBalance, event: EventIdentity, found: _Found, now: datetime
 ) -> tuple[list[int], int | None]:
     """Move the totals back; answers the negative charges and the transfer's number, if money moved."""
     customer_id = balance.customer_id
@@ -80,12 +89,28 @@ def _take_back(
     key = (customer_id, found.period_start)
     book.read_periods([key])
     contributions = [
-        Contribution(catalog.prices[price_id], -quantity, -1)
+        _contribution(catalog, found, price_id, quantity)
         for price_id, quantity in zip(found.prices, found.quantities, strict=True)
     ]
     book.load_totals([(*key, c.price.meter_id, c.price.price_id) for c in contributions])
-    charges = book.charge(book.periods[key], contributions)
-    if charges is None:
+    readings = Readings(connection, book, catalog)
+    readings.load([Read(event, found.period_start, contributions)])
+    moved = readings.charge(event, found.period_start, contributions, -1)
+    if moved is None:
         raise RuntimeError(f"taking back an event of customer {customer_id} moves an implausible amount")
     debited = book.post()
-    return charges, debited.transfer_numbers.get(customer_id)
+    readings.write(debited.transfer_numbers, now)
+    return moved[1], debited.transfer_numbers.get(customer_id)
+
+
+def _contribution(catalog: Catalog, found: _Found, price_id: int, quantity: Decimal) -> Contribution:
+    """What the event gave a total, to be taken from it; of a reading what it said, read again."""
+    price = catalog.prices[price_id]
+    meter = catalog.meters[price.meter_id]
+    if meter.aggregation in ADDITIVE:
+        return Contribution(price, -quantity, -1)
+    data = decode_data(found.data)
+    reading = reading_of(meter, data, dimensions_of(meter.dimensions, data))
+    if reading is None:
+        raise RuntimeError(f"an event of meter {meter.code} has lost its value")
+    return Contribution(price, ZERO, -1, reading)
