@@ -4,15 +4,16 @@ A method may be charged when its mandate is valid and the first payment that mad
 are never assumed: they are read from Mollie after a first payment, while pending, and when one is refused.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select
 
 from app.clock import utc_now
 from app.db import db, unit_of_work
+from app.i18n import local_date
 from app.ledger.service import lock_balance
 from app.public_ids import customer_of, new_public_id
-from topups import auto, gateway
+from topups import auto, gateway, notices
 from topups.errors import MandatePending, MandateRevoked, UnknownPaymentMethod
 from topups.facts import MandateFacts
 from topups.models import PaymentMethod, TopUp
@@ -20,6 +21,7 @@ from topups.psp_customers import known_psp_customer
 from topups.states import Status
 
 PENDING_LOOKED_AT_EVERY = timedelta(minutes=10)
+EXPIRY_TOLD_AHEAD = timedelta(days=30)
 _STATUS = {"pending": "pending", "valid": "valid", "invalid": "revoked"}
 
 
@@ -109,6 +111,8 @@ def _update(method: PaymentMethod, facts: MandateFacts, now: datetime) -> None:
     status = _STATUS.get(facts.status, "pending")
     if method.status == "revoked":
         return
+    if method.status == "valid" and expires_soon(method, local_date(now)):
+        notices.mandate_expiring(method)
     if status == "revoked":
         auto.disable_method(method, now)
     elif status == "valid" and method.status == "pending" and _first_payment_stands(method):
@@ -117,6 +121,13 @@ def _update(method: PaymentMethod, facts: MandateFacts, now: datetime) -> None:
         auto.method_became_valid(method.customer_id)
     elif status == "pending":
         method.status = "pending"
+
+
+def expires_soon(method: PaymentMethod, today: date) -> bool:
+    """Whether a card will end within a month, or has ended."""
+    if method.card_expires_on is None:
+        return False
+    return date.fromisoformat(method.card_expires_on) <= today + EXPIRY_TOLD_AHEAD
 
 
 def _first_payment_stands(method: PaymentMethod) -> bool:
@@ -189,9 +200,7 @@ def customers_with_pending_methods(now: datetime, limit: int = 200) -> list[int]
 
 
 def customers_with_methods() -> list[int]:
-    """Everybody who has a mandate that is not revoked."""
-    return list(
-        db.session.scalars(
-            select(PaymentMethod.customer_id).where(PaymentMethod.status != "revoked").distinct()
-        )
-    )
+    """Everybody who has a mandate that is not revoked, or whose first payment must have left one."""
+    with_method = select(PaymentMethod.customer_id).where(PaymentMethod.status != "revoked")
+    with_first = select(TopUp.customer_id).where(TopUp.sequence_type == "first", TopUp.status == Status.PAID)
+    return sorted(db.session.scalars(with_method.union(with_first)))

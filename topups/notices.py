@@ -1,5 +1,6 @@
 """Mails about money: each queued in the transaction that it tells of, once, in the customer's language."""
 
+from datetime import date
 from typing import Any
 
 from app.clock import utc_now
@@ -91,6 +92,19 @@ def mandate_revoked(method: PaymentMethod) -> None:
         method.customer_id,
         f"revoked-{method.payment_method_id}",
         {"method": method, "method_label": label},
+    )
+
+
+def mandate_expiring(method: PaymentMethod) -> None:
+    """A card will end soon, told once per date that it bears."""
+    customer = get_customer(method.customer_id)
+    with in_locale(customer.locale):
+        label = method_label(method)
+    _send(
+        "mandate_expiring",
+        method.customer_id,
+        f"expiring-{method.payment_method_id}-{method.card_expires_on}",
+        {"method_label": label, "expires_on": date.fromisoformat(str(method.card_expires_on))},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import select
 
 from app import clock as app_clock
@@ -14,6 +15,7 @@ from app.clock import utc_now
 from app.customers.models import Customer
 from app.customers.service import get_customer
 from app.db import db, in_unit_of_work, unit_of_work
+from app.jobs import redis_connection
 from app.ledger import service as ledger
 from app.ledger.accounts import open_account
 from app.ledger.models import Transfer
@@ -23,6 +25,9 @@ from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
 from topups import methods, service
 from topups.models import AutoTopUp, PaymentMethod, TopUp, TopUpDecision
+
+# Chosen with `--hypothesis-profile=long`: the randomised run then goes on for minutes, with new seeds.
+hypothesis_settings.register_profile("long")
 
 EURO = 1_000_000
 NOBODY = service.GivenBy(ip_address="192.0.2.7", user_id=None)
@@ -146,6 +151,10 @@ class Story:
         step = timedelta(**span)
         app_clock.travel_to(utc_now() + step)
         self.sandbox.control("clock/advance", {"seconds": step.total_seconds()})
+
+    def lose_jobs(self) -> None:
+        """Redis starts anew: whatever was queued is gone."""
+        redis_connection().flushall()
 
     def sweep(self) -> None:
         """The schedule's minute, and what it found."""

@@ -1,9 +1,14 @@
-"""Direct debits take their time: days of waiting, a failure on day four, a chargeback in week seven."""
+"""Banks take their time: days of waiting, failures on day four, chargebacks in week seven, mandates gone."""
+
+from datetime import date
 
 import pytest
 
+from app.clock import utc_now
 from app.i18n import local_date
+from tests.fixtures.outside import Mailbox
 from tests.topups.conftest import EURO, Story
+from topups import jobs, service
 from topups.business_days import add_business_days
 
 
@@ -68,3 +73,64 @@ def test_a_paid_debit_charged_back_in_week_seven_takes_the_money_off_again(debit
     assert debit.rule().paused_because == "chargeback"
     (taken,) = debit.transfers("chargeback")
     assert (taken.debit, taken.credit) == ("prepaid", "psp")
+
+
+def test_a_debit_may_be_on_its_way_for_days_and_is_counted_all_the_time(debit: Story) -> None:
+    assert debit.evaluate() == "charged"
+    debit.run_jobs()
+    charged = debit.top_ups()[-1]
+    debit.settle(charged, "paid", after_seconds=6 * 24 * 3600)
+    for _ in range(5):
+        debit.pass_time(days=1)
+        debit.sweep()
+        assert debit.top_up(charged.top_up_id).status == "pending"
+        assert debit.evaluate() == "in_flight"
+        assert service.summary(debit.customer_id).month_in_flight_micros in (0, 25 * EURO)
+    assert debit.prepaid == 9 * EURO
+    assert len(debit.charges()) == 1
+    debit.pass_time(days=1, hours=1)
+    debit.run_jobs()
+    assert debit.prepaid == 34 * EURO
+    assert debit.evaluate() == "above_threshold"
+
+
+def test_a_mandate_that_lapses_is_found_within_a_day_and_told(debit: Story, smtp: Mailbox) -> None:
+    (method,) = service.payment_methods(debit.customer_id)
+    debit.sandbox.control(f"mandates/{method.mollie_mandate_id}/state", {"status": "invalid"})
+    smtp.messages.clear()
+    debit.pass_time(days=1)
+    jobs.mandates_daily()
+    debit.run_jobs()
+    assert service.payment_methods(debit.customer_id) == []
+    assert debit.evaluate() == "no_valid_method"
+    assert debit.charges() == []
+    (mail,) = smtp.messages
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert "/payment-methods" in body.get_content()
+
+
+def test_a_card_about_to_expire_is_told_once(story: Story, smtp: Mailbox) -> None:
+    card = story.save_method("creditcard")
+    assert card.card_expires_on is not None
+    smtp.messages.clear()
+    until_expiry = (date.fromisoformat(card.card_expires_on) - local_date(utc_now())).days
+    for days in (until_expiry - 40, 20, 5):
+        story.pass_time(days=days)
+        jobs.mandates_daily()
+        story.run_jobs()
+    (mail,) = smtp.messages
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert "28" in body.get_content()
+
+
+def test_a_first_payments_mandate_is_found_although_its_job_was_lost(story: Story) -> None:
+    top_up = story.request(10, save_method=True, consent_by=service.GivenBy(ip_address=None, user_id=None))
+    story.settle(top_up)
+    service.sync_payment(top_up.top_up_id)
+    story.lose_jobs()
+    assert service.payment_methods(story.customer_id) == []
+    jobs.mandates_daily()
+    story.run_jobs()
+    assert [m.status for m in service.payment_methods(story.customer_id)] == ["valid"]
