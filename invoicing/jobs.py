@@ -10,9 +10,9 @@ from app.clock import utc_now
 from app.config import settings
 from app.db import db, unit_of_work
 from app.jobs import enqueue
+from app.pdf import PdfNotMade
 from invoicing import documents, runs
 from invoicing.notices import render
-from invoicing.pdf import PdfNotMade
 
 _log = structlog.get_logger("invoicing")
 RENDERED_PER_SWEEP: Final = 200

@@ -244,16 +244,6 @@ class InvoiceNumber(Model):
     customer_id: Mapped[int] = mapped_column(BigInteger)
 
 
-class NumberSeries(Model):
-    """The last number given per kind of document and year. Small, and the last row any transaction locks."""
-
-    __tablename__ = "number_series"
-
-    prefix: Mapped[str] = mapped_column(String(4), primary_key=True)
-    year: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    last_number: Mapped[int] = mapped_column(BigInteger, default=0)
-
-
 class CloseRun(Model):
     """One run that closes a period, made of chunks of customers."""
 

@@ -7,9 +7,9 @@ from app import mail
 from app.customers.service import billing_email, get_customer
 from app.db import db, in_unit_of_work
 from app.mail import Attachment
+from app.pdf import render_pdf
 from invoicing import documents, paper, reading, wording
 from invoicing.models import CREDIT_NOTE, Invoice
-from invoicing.pdf import render_pdf
 
 MAIL_TEMPLATE: Final = "invoice_ready"
 

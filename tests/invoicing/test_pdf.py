@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from app.pdf import PdfNotMade, render_pdf
 from invoicing.paper import html_of
-from invoicing.pdf import PdfNotMade, render_pdf
 from tests.invoicing.documents import sample
 
 
@@ -57,7 +57,7 @@ def test_a_page_cannot_set_the_options_of_the_program_that_prints_it(tmp_path: P
 
 
 def test_a_renderer_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("invoicing.pdf.TIMEOUT_SECONDS", 0.001)
+    monkeypatch.setattr("app.pdf.TIMEOUT_SECONDS", 0.001)
     with pytest.raises(PdfNotMade, match="seconds"):
         render_pdf("<p>Hello</p>")
 

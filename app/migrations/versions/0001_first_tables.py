@@ -75,6 +75,13 @@ def foundations():
         postgresql_where=sa.text("status = 'queued'"),
     )
     op.create_table(
+        "number_series",
+        sa.Column("prefix", sa.String(length=4), nullable=False),
+        sa.Column("year", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("last_number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("prefix", "year", name="pk_number_series"),
+    )
+    op.create_table(
         "scheduled_job",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("last_sent_at", sa.DateTime(timezone=True), nullable=False),
@@ -1017,13 +1024,6 @@ def invoicing():
         sa.Column("number", sa.String(length=32), nullable=False),
         sa.Column("customer_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_invoice_number"),
-    )
-    op.create_table(
-        "number_series",
-        sa.Column("prefix", sa.String(length=4), nullable=False),
-        sa.Column("year", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("last_number", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("prefix", "year", name="pk_number_series"),
     )
     op.create_table(
         "close_chunk",
