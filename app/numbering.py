@@ -1,4 +1,4 @@
-"""Numbers of documents: gapless per prefix and year, from a counter row, the last lock that a transaction takes.
+"""Numbers of documents: gapless per prefix and year, from a counter row, the last lock of a transaction.
 
 A number exists only in the transaction that uses it, so one that rolls back leaves no gap.
 """
