@@ -68,7 +68,7 @@ def charge(top_up_id: str) -> None:
     """Charge a stored mandate for a top-up that the engine requested. Again is harmless."""
     try:
         ensure_psp_customer(customer_of(top_up_id))
-    except gateway.NoAnswer:
+    except gateway.GatewayError:
         # Nothing was sent for this top-up; the sweep comes back to it.
         return
     if in_unit_of_work(_begin_charge, top_up_id):

@@ -6,6 +6,7 @@ The three errors are what a caller must tell apart: it certainly did not happen 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -21,6 +22,7 @@ from topups.facts import MandateFacts, MethodFacts, PaymentFacts, RefundFacts
 
 TIMEOUTS_SECONDS: Final = (2, 10)
 PAGE_SIZE: Final = 250
+_READING: Final = ("get_", "find_", "list_", "recent_")
 _EMBED: Final = "refunds,chargebacks"
 _log = structlog.get_logger("topups.gateway")
 T = TypeVar("T")
@@ -67,7 +69,7 @@ def _client() -> Client:
 
 
 def _call(action: str, ask: Callable[[Client], T]) -> T:
-    """Make one call and turn the client's errors into ours."""
+    """Make one call and turn the client's errors into ours. What only reads is never declined."""
     if in_transaction():
         raise RuntimeError("no call to Mollie inside a transaction")
     # A read-only transaction left open by the caller would stay open for the length of the call.
@@ -80,7 +82,8 @@ def _call(action: str, ask: Callable[[Client], T]) -> T:
         _log.warning("mollie_refused", action=action, status=status, field=error.field, detail=str(error))
         if status in (404, 410):
             raise Gone(str(error)) from error
-        if status >= 500 or status in (400, 401, 403, 408, 409, 425, 429):
+        reading = action.startswith(_READING)
+        if reading or status >= 500 or status in (400, 401, 403, 408, 409, 425, 429):
             raise NoAnswer(str(error), status=status) from error
         raise Declined(str(error), status=status, field=error.field) from error
     except RequestError as error:
@@ -144,24 +147,22 @@ def list_payments(newest: int) -> list[PaymentFacts]:
     """Up to `newest` payments of the profile, newest first, whoever made them."""
 
     def read(client: Client) -> list[PaymentFacts]:
-        read_so_far: list[PaymentFacts] = []
-        for payload in _pages(client.payments.list(limit=min(newest, PAGE_SIZE))):
-            read_so_far.append(facts.payment(payload))
-            if len(read_so_far) >= newest:
-                break
-        return read_so_far
+        listed = _pages(client.payments.list(limit=min(newest, PAGE_SIZE)))
+        return [facts.payment(payload) for payload in islice(listed, newest)]
 
     return _call("list_payments", read)
 
 
 def recent_reversals(newest: int) -> list[str]:
-    """Ids of the payments that the profile's newest refunds and chargebacks belong to."""
+    """Ids of the payments that the profile's newest refunds and newest chargebacks belong to."""
 
     def read(client: Client) -> list[str]:
         limit = min(newest, PAGE_SIZE)
-        refunds = [str(r["paymentId"]) for r in client.refunds.list(limit=limit)]
-        chargebacks = [str(c["paymentId"]) for c in client.chargebacks.list(limit=limit)]
-        return list(dict.fromkeys(refunds + chargebacks))
+        found: dict[str, None] = {}
+        for listed in (client.refunds.list(limit=limit), client.chargebacks.list(limit=limit)):
+            for payload in islice(_pages(listed), newest):
+                found[str(payload["paymentId"])] = None
+        return list(found)
 
     return _call("recent_reversals", read)
 

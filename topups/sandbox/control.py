@@ -16,10 +16,12 @@ from topups.sandbox.api import json_body
 from topups.sandbox.chargebacks import create_chargeback, reverse_chargeback
 from topups.sandbox.clock import add_business_days
 from topups.sandbox.entities import (
+    Chargeback,
     Delivery,
     Entity,
     Exchange,
     Fault,
+    Mandate,
     MandateStatus,
     Outcome,
     Payment,
@@ -321,6 +323,18 @@ def delivery_list() -> Response:
         each for each in world().store.every(Delivery) if fits_query(each, "payment_id", "event", "status")
     ]
     return answer(fitting[: limit()])
+
+
+@control.get("/<any(payments, refunds, chargebacks, mandates):kind>")
+def entity_list(kind: str) -> Response:
+    """All there is of a kind, newest first, as the API shows it and without its faults."""
+    kinds: dict[str, type[Entity]] = {
+        "payments": Payment,
+        "refunds": Refund,
+        "chargebacks": Chargeback,
+        "mandates": Mandate,
+    }
+    return answer([entity_json(each) for each in world().store.every(kinds[kind])[: limit()]])
 
 
 def fits_query(entity: Entity, *names: str) -> bool:
