@@ -147,7 +147,7 @@ def _operation(rule: Rule, view: Any, said: Description, types: _Types) -> dict[
         )
     operation: dict[str, Any] = {
         "operationId": str(rule.endpoint).rpartition(".")[2],
-        "summary": summary,
+        "summary": summary.removesuffix("."),
         "tags": [tag_of(rule.rule)],
         "parameters": parameters,
         "security": [{"api_key": []}] if vars(view).get(API_KEY) else [],
