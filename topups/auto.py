@@ -14,9 +14,9 @@ from app.config import settings
 from app.db import db
 from app.i18n import local_date
 from app.jobs import enqueue
-from app.ledger.service import clear_attention, lock_balance, set_marks
+from app.ledger.service import clear_attention, get_balance, lock_balance, set_marks
 from app.public_ids import new_public_id
-from topups import decision_log, notices, situation
+from topups import decision_log, notices, situation, subscriptions
 from topups.business_days import add_business_days, expected_debit_day
 from topups.decisions import (
     FAILURES_BEFORE_PAUSE,
@@ -53,8 +53,8 @@ def evaluate(customer_id: int, *, quiet: bool = False) -> TopUpDecision | None:
     now = utc_now()
     row = db.session.get(AutoTopUp, customer_id, populate_existing=True)
     if row is None:
+        subscriptions.balance_seen(customer_id, is_being_filled=False)
         refresh_marks(customer_id)
-        notices.low_balance(customer_id, balance.available_micros)
         return None
     seen = situation.read(balance, now)
     verdict = decide(rule_of(row), seen, situation.limits())
@@ -65,9 +65,9 @@ def evaluate(customer_id: int, *, quiet: bool = False) -> TopUpDecision | None:
         decision = decision_log.record(customer_id, verdict, seen, top_up, now)
     row.evaluate_at = _evaluate_again_at(customer_id, verdict, now)
     db.session.flush()
+    filling = (Reason.CHARGED, Reason.ABOVE_THRESHOLD, Reason.IN_FLIGHT)
+    subscriptions.balance_seen(customer_id, is_being_filled=verdict.reason in filling)
     refresh_marks(customer_id)
-    if verdict.reason not in (Reason.CHARGED, Reason.ABOVE_THRESHOLD, Reason.IN_FLIGHT):
-        notices.low_balance(customer_id, balance.available_micros)
     return decision
 
 
@@ -127,14 +127,20 @@ def _room_again_at(customer_id: int, window: timedelta, most: int, now: datetime
 
 
 def refresh_marks(customer_id: int) -> None:
-    """Have the ledger watch for the next crossing: threshold less what is on its way, else the low mark."""
+    """Have the ledger watch for the next crossing: the nearest mark that the balance has yet to fall through.
+
+    The marks are the threshold less what is on its way, the low mark, and those of others who look. When the
+    balance is below all of them, the highest is next: a rise asks for a look of its own.
+    """
+    db.session.flush()
     low_mark_micros = settings().low_balance_micros
     row = db.session.get(AutoTopUp, customer_id)
-    mark_micros = low_mark_micros
+    marks = [low_mark_micros, *subscriptions.marks(customer_id)]
     if row is not None and row.enabled:
-        db.session.flush()
-        mark_micros = row.threshold_micros - situation.in_flight_micros(customer_id)
-    set_marks(customer_id, low_mark_micros=low_mark_micros, attention_mark_micros=mark_micros)
+        marks.append(row.threshold_micros - situation.in_flight_micros(customer_id))
+    available_micros = get_balance(customer_id).available_micros
+    next_mark_micros = max((mark for mark in marks if mark <= available_micros), default=max(marks))
+    set_marks(customer_id, low_mark_micros=low_mark_micros, attention_mark_micros=next_mark_micros)
 
 
 def payment_arrived(top_up: TopUp) -> None:

@@ -18,7 +18,7 @@ from app.jobs import enqueue
 from app.ledger.service import lock_balance, post_once
 from app.ledger.sides import Posting, Side
 from app.public_ids import customer_of
-from topups import auto, gateway, notices, provisional, reversals, subscriptions
+from topups import auto, gateway, provisional, receipts, reversals, subscriptions
 from topups.business_days import expected_debit_day
 from topups.errors import UnknownTopUp
 from topups.facts import PaymentFacts
@@ -134,7 +134,7 @@ def _paid(top_up: TopUp, facts: PaymentFacts) -> None:
         raise AssertionError(f"{top_up.top_up_id} was credited before it was paid")
     subscriptions.money_arrived(top_up.customer_id, top_up.top_up_id, top_up.amount_micros)
     auto.payment_arrived(top_up)
-    notices.received(top_up)
+    receipts.promise(top_up)
     if top_up.sequence_type == "first":
         enqueue("topups.jobs.sync_mandates", top_up.customer_id)
 

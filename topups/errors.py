@@ -89,6 +89,11 @@ class UnknownRefund(NotFound):
     title = lazy_gettext("There is no such refund.")
 
 
+class ReceiptNotReady(NotFound):
+    code = "receipt_not_ready"
+    title = lazy_gettext("There is no receipt of this payment yet.")
+
+
 class NotRefundable(Conflict):
     code = "not_refundable"
     title = lazy_gettext("Only a payment that has been received can be refunded.")

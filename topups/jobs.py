@@ -10,7 +10,7 @@ from app.db import db, in_unit_of_work
 from app.errors import NotFound
 from app.jobs import enqueue
 from app.ledger.service import customers_wanting_attention
-from topups import auto, charging, gateway, mandates, reconciliation, refunding, syncing
+from topups import auto, charging, gateway, mandates, receipts, reconciliation, refunding, syncing
 from topups.models import TopUp, WebhookCall
 
 SWEEP_LIMIT = 500
@@ -37,6 +37,11 @@ def sync(top_up_id: str) -> None:
 def send_refund(refund_id: str) -> None:
     """Ask Mollie again about a refund that got no answer."""
     refunding.send(refund_id)
+
+
+def send_receipt(top_up_id: str) -> None:
+    """Print the receipt of a payment and mail it."""
+    receipts.issue(top_up_id)
 
 
 def evaluate(customer_id: int) -> None:
@@ -82,14 +87,19 @@ def sweep() -> None:
     pending = mandates.customers_with_pending_methods(now)
     for refund_id in refunding.due(now, SWEEP_LIMIT):
         enqueue("topups.jobs.send_refund", refund_id, job_id=f"refund-{refund_id}")
+    for top_up_id in receipts.untold(now, SWEEP_LIMIT):
+        enqueue("topups.jobs.send_receipt", top_up_id, job_id=f"receipt-{top_up_id}")
     for customer_id, top_up_id in due:
         in_unit_of_work(_send_look, customer_id, top_up_id)
     for top_up_id in set(waiting) - {row.top_up_id for row in due}:
         enqueue("topups.jobs.sync", top_up_id)
     for customer_id in evaluations:
         in_unit_of_work(auto.note_evaluation_sent, customer_id, now)
-    for customer_id in {*evaluations, *attention}:
+    for customer_id in evaluations:
         enqueue("topups.jobs.evaluate", customer_id)
+    # Some of these rose: that a balance is above its threshold is no news then.
+    for customer_id in set(attention) - set(evaluations):
+        enqueue("topups.jobs.evaluate_after_credit", customer_id)
     for customer_id in pending:
         enqueue("topups.jobs.sync_mandates", customer_id)
 

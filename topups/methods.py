@@ -13,8 +13,8 @@ from app.i18n import current_locale
 from topups import gateway
 from topups.facts import MethodFacts
 from topups.payment_body import LOCALES, amount_value
-from topups.payments import METHODS_BY_HAND
 
+METHODS_BY_HAND: Final = frozenset({"ideal", "creditcard", "bancontact", "banktransfer", "paypal"})
 _FRESH_SECONDS: Final = 300
 _RETRY_SECONDS: Final = 15
 
@@ -51,8 +51,10 @@ def ways_to_pay(amount_micros: int, *, save_method: bool = False) -> list[Method
 
 
 def method_name(method_id: str | None) -> str | None:
-    """Mollie's own name of a method, as far as it is remembered."""
-    for remembered in _memory.values():
+    """Mollie's own name of a method, in the reader's language as far as that is remembered."""
+    locale = LOCALES[current_locale()]
+    known = sorted(_memory.items(), key=lambda kept: locale not in kept[0])
+    for _, remembered in known:
         for method in remembered.methods:
             if method.method_id == method_id:
                 return method.description

@@ -1,23 +1,22 @@
 """Mails about money: each queued in the transaction that it tells of, once, in the customer's language."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from app.clock import utc_now
-from app.config import settings
 from app.customers.models import Customer
 from app.customers.service import billing_email, get_customer
-from app.i18n import in_locale, local_date
+from app.i18n import in_locale
 from app.ledger.service import get_balance
-from app.mail import send
+from app.mail import Attachment, send
 from topups.consents import consent_of
 from topups.facts import ChargebackFacts, RefundFacts
 from topups.labels import failure_text, method_label
 from topups.models import AutoTopUp, PaymentMethod, TopUp
 
 
-def received(top_up: TopUp) -> None:
-    """Money has arrived, by hand or automatically."""
+def received(top_up: TopUp, attachments: Sequence[Attachment]) -> None:
+    """Money has arrived, by hand or automatically; with its receipt."""
     template = "automatic_top_up_received" if top_up.origin == "automatic" else "top_up_received"
     balance = get_balance(top_up.customer_id)
     _send(
@@ -25,6 +24,7 @@ def received(top_up: TopUp) -> None:
         top_up.customer_id,
         f"received-{top_up.top_up_id}",
         {"top_up": top_up, "balance_micros": balance.available_micros},
+        attachments,
     )
 
 
@@ -131,19 +131,13 @@ def charged_back(top_up: TopUp, chargeback: ChargebackFacts) -> None:
     )
 
 
-def low_balance(customer_id: int, available_micros: int) -> None:
-    """The balance is nearly gone and nothing will fill it; at most once a day."""
-    if available_micros >= settings().low_balance_micros:
-        return
-    _send(
-        "low_balance",
-        customer_id,
-        f"low-balance-{local_date(utc_now()):%Y-%m-%d}",
-        {"available_micros": available_micros},
-    )
-
-
-def _send(template: str, customer_id: int, dedupe_key: str, context: dict[str, Any]) -> None:
+def _send(
+    template: str,
+    customer_id: int,
+    dedupe_key: str,
+    context: dict[str, Any],
+    attachments: Sequence[Attachment] = (),
+) -> None:
     customer: Customer = get_customer(customer_id)
     send(
         template,
@@ -151,5 +145,6 @@ def _send(template: str, customer_id: int, dedupe_key: str, context: dict[str, A
         locale=customer.locale,
         customer_id=customer_id,
         context={"customer": customer, **context},
+        attachments=attachments,
         dedupe_key=dedupe_key,
     )

@@ -29,11 +29,11 @@ from topups.errors import (
     UnknownTopUp,
     check_amount,
 )
+from topups.methods import METHODS_BY_HAND
 from topups.models import PaymentMethod, TopUp
 from topups.psp_customers import ensure_psp_customer
 from topups.states import Status
 
-METHODS_BY_HAND: Final = frozenset({"ideal", "creditcard", "bancontact", "banktransfer", "paypal"})
 _PATIENCE_SECONDS: Final = 4.0
 
 

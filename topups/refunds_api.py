@@ -1,9 +1,9 @@
-"""`/v1`: refunds of top-ups."""
+"""`/v1`: refunds and receipts of top-ups."""
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
-from flask import Blueprint, g, jsonify
+from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
@@ -66,6 +66,22 @@ def create_refund(top_up_id: str) -> ResponseReturnValue:
         )
     )
     return jsonify(refund_json(refund)), 201
+
+
+@blueprint.get("/top-ups/<top_up_id>/receipt.pdf")
+@require_api_key
+@describe("application/pdf", problems=(errors.UnknownTopUp, errors.ReceiptNotReady))
+def read_receipt(top_up_id: str) -> ResponseReturnValue:
+    """Download the receipt of a payment."""
+    return receipt_response(service.find_receipt(service.find_top_up(top_up_id)))
+
+
+def receipt_response(receipt: service.Receipt) -> Response:
+    """The stored PDF as it is."""
+    response = Response(receipt.content, mimetype="application/pdf")
+    response.headers["Content-Disposition"] = f'inline; filename="{receipt.number}.pdf"'
+    response.set_etag(str(receipt.sha256))
+    return cast("Response", response.make_conditional(request))
 
 
 def refund_json(refund: service.Refund) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from topups.mandates import revoke as revoke_method
 from topups.methods import method_name, ways_to_pay
 from topups.models import AutoTopUp, Chargeback, Consent, PaymentMethod, Refund, TopUp
 from topups.payments import Wish, find_top_up, request
+from topups.receipts import Receipt
+from topups.receipts import find as find_receipt
 from topups.refunding import (
     RefundWish,
     find_refund,
@@ -29,7 +31,7 @@ from topups.refunding import (
 from topups.rules import RuleWish, find_rule, resume, switch_off
 from topups.rules import save as save_rule
 from topups.states import Status
-from topups.subscriptions import on_money_arrived, on_money_left
+from topups.subscriptions import on_balance_seen, on_money_arrived, on_money_left
 from topups.summary import DecisionLine, MoneyUnderWay, Summary, payments_under_way, summary
 from topups.syncing import sync_payment
 
@@ -98,6 +100,14 @@ def top_ups(customer_id: int, *, before_id: str | None = None, limit: int = 50) 
     return list(db.session.scalars(query))
 
 
+def last_top_up_micros(customer_id: int) -> int:
+    """The last payment that filled the balance, in micros; 0 when there was none."""
+    query = select(TopUp.amount_micros).where(
+        TopUp.customer_id == customer_id, TopUp.purpose == "balance", TopUp.status == Status.PAID
+    )
+    return db.session.scalar(query.order_by(TopUp.ended_at.desc()).limit(1)) or 0
+
+
 __all__ = [
     "STATUSES",
     "AutoTopUp",
@@ -107,6 +117,7 @@ __all__ = [
     "GivenBy",
     "MoneyUnderWay",
     "PaymentMethod",
+    "Receipt",
     "Refund",
     "RefundWish",
     "RuleWish",
@@ -117,12 +128,15 @@ __all__ = [
     "evaluate",
     "failure_text",
     "find_method",
+    "find_receipt",
     "find_refund",
     "find_rule",
     "find_top_up",
+    "last_top_up_micros",
     "method_label",
     "method_name",
     "move_up",
+    "on_balance_seen",
     "on_money_arrived",
     "on_money_left",
     "pay_with_mandate",

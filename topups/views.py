@@ -18,6 +18,7 @@ from app.ledger.service import get_balance
 from topups import consents, decision_log, gateway, service
 from topups.amounts import parse_amount
 from topups.forms import RuleForm, TopUpForm
+from topups.refunds_api import receipt_response
 from topups.sentences import rule_sentence
 from topups.states import ENDED, LOST, UNANSWERED
 from topups.summary import decision_line
@@ -83,6 +84,12 @@ def payment(top_up_id: str) -> str:
         refresh_seconds=REFRESH_SECONDS if turns < 40 else SLOW_REFRESH_SECONDS,
         turn=turns + 1,
     )
+
+
+@blueprint.get("/top-up/<top_up_id>/receipt.pdf")
+@customer_required
+def receipt(top_up_id: str) -> ResponseReturnValue:
+    return receipt_response(service.find_receipt(service.find_top_up(top_up_id, g.customer.customer_id)))
 
 
 @blueprint.get("/automatic-top-up")

@@ -23,7 +23,7 @@ from app.ledger.service import lock_balance, post
 from app.ledger.sides import Posting, Side
 from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
-from topups import methods, service
+from topups import methods, receipts, service
 from topups.models import AutoTopUp, PaymentMethod, TopUp, TopUpDecision
 
 # Chosen with `--hypothesis-profile=long`: the randomised run then goes on for minutes, with new seeds.
@@ -165,8 +165,19 @@ class Story:
 
 
 @pytest.fixture
+def blank_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receipts are numbered, kept and mailed, but not printed: printing is slow and has tests of its own."""
+    monkeypatch.setattr(receipts, "render_pdf", lambda html: b"%PDF " + html.encode())
+
+
+@pytest.fixture
 def story(
-    app: Flask, live_app: LiveApp, sandbox: Sandbox, smtp: Mailbox, run_jobs: Callable[..., int]
+    app: Flask,
+    live_app: LiveApp,
+    sandbox: Sandbox,
+    smtp: Mailbox,
+    run_jobs: Callable[..., int],
+    blank_paper: None,
 ) -> Story:
     """A business without money, mandate or rule."""
 

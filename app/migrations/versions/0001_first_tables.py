@@ -734,6 +734,31 @@ def topups():
     )
     op.create_index("ix_chargeback_top_up_id", "chargeback", ["customer_id", "top_up_id"], unique=False)
     op.create_table(
+        "receipt",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("top_up_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.String(length=16), nullable=True),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["customer_id", "top_up_id"],
+            ["top_up.customer_id", "top_up.top_up_id"],
+            name="fk_receipt_customer_id_top_up_id_top_up",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "top_up_id", name="pk_receipt"),
+        sa.UniqueConstraint("customer_id", "number", name="uq_receipt_customer_id_number"),
+    )
+    op.create_index(
+        "ix_receipt_untold",
+        "receipt",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("told_at IS NULL"),
+    )
+    op.create_table(
         "refund",
         sa.Column("customer_id", sa.BigInteger(), nullable=False),
         sa.Column("refund_id", sa.String(length=64), nullable=False),
@@ -962,6 +987,60 @@ def metering():
         sa.PrimaryKeyConstraint(
             "customer_id", "period_start", "meter_id", "price_id", "value", name="pk_usage_value"
         ),
+    )
+    op.create_table(
+        "alert_crossing",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("available_micros", sa.BigInteger(), nullable=False),
+        sa.Column("crossed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("mailed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rearmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customer.customer_id"],
+            name="fk_alert_crossing_customer_id_customer",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "kind", "value", "number", name="pk_alert_crossing"),
+    )
+    op.create_index(
+        "uq_alert_crossing_open",
+        "alert_crossing",
+        ["customer_id", "kind", "value"],
+        unique=True,
+        postgresql_where=sa.text("rearmed_at IS NULL"),
+    )
+    op.create_table(
+        "alert_rule",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("refuses_holds", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "NOT refuses_holds OR kind = 'spending_limit'", name="ck_alert_rule_only_limits_refuse"
+        ),
+        sa.CheckConstraint(
+            "kind IN ('amount', 'percentage', 'days', 'spending_limit')", name="ck_alert_rule_kind"
+        ),
+        sa.CheckConstraint("value > 0", name="ck_alert_rule_value_positive"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customer.customer_id"],
+            name="fk_alert_rule_customer_id_customer",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "kind", "value", name="pk_alert_rule"),
+    )
+    op.create_index(
+        "uq_alert_rule_one_of_a_kind",
+        "alert_rule",
+        ["customer_id", "kind"],
+        unique=True,
+        postgresql_where=sa.text("kind IN ('days', 'spending_limit')"),
     )
     op.create_table(
         "meter_price",
