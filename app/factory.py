@@ -26,6 +26,7 @@ from invoicing import credit_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
 from metering import api as metering_api
+from metering import holds_api
 from metering import service as metering
 from topups import api as topups_api
 from topups import cli as topups_cli
@@ -42,6 +43,7 @@ BLUEPRINTS = (
     webhooks_api.blueprint,
     ledger_api.blueprint,
     metering_api.blueprint,
+    holds_api.blueprint,
     topups_api.blueprint,
     refunds_api.blueprint,
     webhooks.blueprint,
@@ -71,6 +73,7 @@ SCHEDULE = (
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
     Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
+    Recurring("app.ledger.jobs.expire_holds", timedelta(minutes=1), "bulk"),
     Recurring("app.ledger.jobs.expire_grants", timedelta(minutes=10), "bulk"),
     Recurring("app.api.forget_old_keys", timedelta(hours=1), "bulk"),
 )

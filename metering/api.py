@@ -97,7 +97,7 @@ def take_events() -> ResponseReturnValue:
     One event is answered with a problem when it is refused; many are answered with 200 and a verdict each.
     HTTP binary mode is understood as well: attributes in `ce-` headers, the body is the data.
     """
-    read, is_single = _read_events()
+    read, is_single = read_events()
     if read.count == 0:
         raise EmptyBatch
     if is_single and read.refusals:
@@ -109,12 +109,12 @@ def take_events() -> ResponseReturnValue:
         "accepted": taken.accepted,
         "duplicates": taken.duplicates,
         "rejected": [_refusal_json(refusal) for refusal in taken.refusals],
-        "balances": {name: _balance_json(balance) for name, balance in taken.balances.items()},
+        "balances": {name: balance_json(balance) for name, balance in taken.balances.items()},
     }
     return Response(msgspec.json.encode(answer), mimetype="application/json")
 
 
-def _read_events() -> tuple[ReadEvents, bool]:
+def read_events() -> tuple[ReadEvents, bool]:
     """The request's events, and whether it is about a single one."""
     now, set_ = utc_now(), settings()
     window = Window.around(now, set_.event_max_age_days, set_.event_max_ahead_seconds)
@@ -148,7 +148,8 @@ def _refusal_json(refusal: Refusal) -> dict[str, Any]:
     }
 
 
-def _balance_json(balance: LockedBalance) -> dict[str, Any]:
+def balance_json(balance: LockedBalance) -> dict[str, Any]:
+    """The balance after events, in its API shape."""
     return {"available": _money(balance.available_micros), "state": balance.state}
 
 
@@ -172,7 +173,7 @@ def void_event(reference: str) -> ResponseReturnValue:
         id=event_id,
         voided_at=voided.at.isoformat(),
         returned=_money(voided.micros),
-        balance=_balance_json(voided.balance),
+        balance=balance_json(voided.balance),
     )
 
 

@@ -220,6 +220,11 @@ class UsageBook:
         """Q of a loaded total as it runs."""
         return self._totals[key].quantity
 
+    def running(self, key: TotalKey) -> tuple[Decimal, int, int]:
+        """Quantity, number of events and gross micros of a loaded total as it runs."""
+        total = self._totals[key]
+        return total.quantity, total.events, total.gross_micros
+
     def charge(self, period: OpenPeriod, contributions: Iterable[Contribution]) -> list[int] | None:
         """Move the totals and say, per contribution, the micros that costs; None when it is implausible.
 

@@ -81,6 +81,19 @@ def read_balance(reference: str) -> ResponseReturnValue:
     )
 
 
+@blueprint.put("/customers/<reference>/overdraft")
+@require_api_key
+@describe(shapes.Overdraft, takes=shapes.Overdraft, problems=(customers.UnknownCustomer, InvalidMoney))
+def put_overdraft(reference: str) -> ResponseReturnValue:
+    """Set the overdraft limit: how far below zero holds may reach."""
+    body = api.read_object("amount")
+    amount = Money.from_json(body.get("amount"), currency=settings().currency)
+    if amount.micros < 0:
+        raise Invalid(lazy_gettext("The amount cannot be below zero."), field="amount")
+    in_unit_of_work(service.set_overdraft, _customer_id(reference), amount.micros)
+    return jsonify(amount=amount.to_json())
+
+
 @blueprint.get("/customers/<reference>/grants")
 @require_api_key
 @describe(Listed[shapes.Grant], problems=(customers.UnknownCustomer,))

@@ -1,7 +1,7 @@
 """The ledger's jobs. Each may run twice."""
 
 from app.db import db, in_unit_of_work
-from app.ledger import sealing, service
+from app.ledger import holds, sealing, service
 
 
 def seal() -> None:
@@ -15,3 +15,11 @@ def expire_grants() -> None:
     db.session.rollback()
     for customer_id in customer_ids:
         in_unit_of_work(service.expire_grants, customer_id)
+
+
+def expire_holds() -> None:
+    """Set free what is held for work that did not come in time."""
+    customer_ids = holds.customers_with_expired_holds()
+    db.session.rollback()
+    for customer_id in customer_ids:
+        in_unit_of_work(holds.expire_holds, customer_id)

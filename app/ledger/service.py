@@ -15,6 +15,7 @@ from app.db import db, unit_notes
 from app.errors import Invalid, NotFound
 from app.ledger.models import BalanceRow, Grant, Transfer
 from app.ledger.sides import AVAILABLE_SIDES, Posting, Side, effects
+from app.money import MAX_MICROS
 from app.public_ids import new_public_id
 
 HOUSE_CUSTOMER_ID: Final = 1
@@ -303,6 +304,19 @@ def set_marks(customer_id: int, *, low_mark_micros: int | None, attention_mark_m
         update(BalanceRow)
         .where(BalanceRow.customer_id == customer_id)
         .values(low_mark_micros=low_mark_micros, attention_mark_micros=attention_mark_micros)
+    )
+
+
+def set_overdraft(customer_id: int, overdraft_micros: int) -> None:
+    """How far below zero holds may reach; usage that happened is recorded whatever it is. Raises Invalid."""
+    if not 0 <= overdraft_micros <= MAX_MICROS:
+        raise Invalid(field="amount")
+    lock_balance(customer_id)
+    db.session.execute(
+        update(BalanceRow)
+        .where(BalanceRow.customer_id == customer_id)
+        .values(overdraft_micros=overdraft_micros)
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -74,6 +74,12 @@ class Balance(Struct):
     state: State
 
 
+class Overdraft(Struct):
+    """How far below zero holds may reach, less what is billed and not yet paid."""
+
+    amount: Money
+
+
 class NewGrant(Struct):
     amount: Money
     expires_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Verification: recompute every balance from its transfers, check numbers, grants and the chain of seals.
+"""Verification: recompute balances from their transfers; check numbers, grants, holds and the chain of seals.
 
 Reads only. Each difference is named; none means the books are right.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, select, text
 
 from app.db import db
-from app.ledger.models import BalanceRow, Grant, LedgerSeal, Transfer
+from app.ledger.models import BalanceRow, Grant, Hold, LedgerSeal, Transfer
 from app.ledger.sealing import COVERED, FIRST_DIGEST, chain
 from app.ledger.sides import Side
 
@@ -40,7 +40,7 @@ def verify_all() -> Verification:
     db.session.rollback()
     db.session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
     try:
-        differences = [*_balances(), *_running_balances(), *_grants(), *_seals()]
+        differences = [*_balances(), *_running_balances(), *_grants(), *_holds(), *_seals()]
         customers = db.session.scalar(select(func.count()).select_from(BalanceRow)) or 0
         transfers = db.session.scalar(select(func.count()).select_from(Transfer)) or 0
     finally:
@@ -128,6 +128,23 @@ def _grants() -> Iterator[Difference]:
     )
     for row in db.session.execute(query):
         yield Difference(row.customer_id, "promo beside its grants", row.promo_micros, row.left)
+
+
+def _holds() -> Iterator[Difference]:
+    held = (
+        select(Hold.customer_id, func.sum(Hold.amount_micros).label("held"))
+        .where(Hold.status == "open")
+        .group_by(Hold.customer_id)
+        .subquery()
+    )
+    open_holds = func.coalesce(held.c.held, 0)
+    query = (
+        select(BalanceRow.customer_id, BalanceRow.held_micros, open_holds.label("held"))
+        .outerjoin(held, held.c.customer_id == BalanceRow.customer_id)
+        .where(BalanceRow.held_micros != open_holds)
+    )
+    for row in db.session.execute(query):
+        yield Difference(row.customer_id, "held beside its holds", row.held_micros, row.held)
 
 
 def _seals() -> Iterator[Difference]:
