@@ -1,4 +1,4 @@
-"""`/v1/invoices`: lists with filters and a cursor, one invoice, its PDF."""
+"""`/v1/invoices`: lists with filters and a cursor, one invoice, its files."""
 
 from datetime import date
 from typing import cast
@@ -14,7 +14,7 @@ from app.errors import Invalid
 from app.reference.statements import Listed, describe
 from invoicing import api_shapes as shapes
 from invoicing import service
-from invoicing.errors import InvalidPeriod, Rendering, UnknownInvoice
+from invoicing.errors import Held, InvalidPeriod, Rendering, UnknownInvoice
 from invoicing.models import CREDIT_NOTE, INVOICE
 from invoicing.service import STATUSES, Filters, Status
 
@@ -51,15 +51,32 @@ def read_invoice(number: str) -> ResponseReturnValue:
 @describe("application/pdf", problems=(UnknownInvoice, Rendering))
 def read_pdf(number: str) -> ResponseReturnValue:
     """Download an invoice as a PDF."""
-    return pdf_response(number)
+    return file_response(number, service.PDF)
 
 
-def pdf_response(number: str, customer_id: int | None = None) -> Response:
-    """The stored PDF as it is. Raises UnknownInvoice, Rendering."""
+@blueprint.get("/invoices/<number>.xml")
+@require_api_key
+@describe("application/xml", problems=(UnknownInvoice, Rendering, Held))
+def read_xml(number: str) -> ResponseReturnValue:
+    """Download an invoice as UBL: Peppol BIS Billing 3.0 for businesses, EN 16931 for consumers."""
+    return file_response(number, service.XML)
+
+
+@blueprint.get("/invoices/<number>/paid.pdf")
+@require_api_key
+@describe("application/pdf", problems=(UnknownInvoice, Rendering))
+def read_paid_copy(number: str) -> ResponseReturnValue:
+    """Download the copy of a paid invoice that says when and how it was paid."""
+    return file_response(number, service.PAID_PDF)
+
+
+def file_response(number: str, kind: str, customer_id: int | None = None) -> Response:
+    """A stored file as it is. Raises UnknownInvoice, Rendering, Held."""
     invoice = service.find(number, customer_id)
-    document = service.document(invoice)
+    document = service.document(invoice, kind)
     response = Response(document.content, mimetype=document.content_type)
-    response.headers["Content-Disposition"] = f'inline; filename="{service.filename(invoice)}"'
+    name = service.filename(invoice, kind)
+    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
     response.set_etag(document.sha256)
     return cast("Response", response.make_conditional(request))
 

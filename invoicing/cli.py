@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 
 from app.customers.service import find_customer
-from app.db import db
+from app.db import db, unit_of_work
 from app.errors import AppError
 from app.i18n import in_locale
 from invoicing import runs, service
@@ -64,6 +64,35 @@ def render() -> None:
     for number in numbers:
         service.render(number)
     click.echo(f"{len(numbers)} documents made.")
+
+
+@group.command("held")
+def held() -> None:
+    """Documents that are not mailed because their XML breaks a rule."""
+    for invoice, document in service.held_documents():
+        click.echo(f"{invoice.number}, held since {document.held_at:%Y-%m-%d %H:%M}Z")
+        for problem in document.problems:
+            click.echo(f"  {problem}")
+
+
+@group.command("release")
+@click.argument("number")
+@click.option("--without-xml", is_flag=True, help="Mail the PDF alone, whatever is wrong with the XML.")
+def release(number: str, without_xml: bool) -> None:  # noqa: FBT001 -- click hands over flags so
+    """Check a held document anew, and mail it when it is right now."""
+    with in_locale("en"):
+        try:
+            if without_xml:
+                with unit_of_work():
+                    service.send_without_xml(number)
+                return
+            problems = service.check_again(number)
+        except AppError as error:
+            raise click.ClickException(str(error.detail or error.title)) from error
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise click.exceptions.Exit(1)
 
 
 def _work(run_id: UUID) -> None:

@@ -9,11 +9,14 @@ from sqlalchemy.orm import undefer
 
 from app.clock import utc_now
 from app.db import db
-from invoicing.errors import Rendering
-from invoicing.models import Invoice, InvoiceDocument
+from invoicing.errors import Held, Rendering
+from invoicing.models import HeldDocument, Invoice, InvoiceDocument
 
 PDF: Final = "pdf"
-CONTENT_TYPES: Final = {PDF: "application/pdf"}
+XML: Final = "xml"
+# The second rendering of a paid invoice, which says when and how it was paid.
+PAID_PDF: Final = "paid_pdf"
+CONTENT_TYPES: Final = {PDF: "application/pdf", XML: "application/xml", PAID_PDF: "application/pdf"}
 
 
 class DocumentDamaged(RuntimeError):
@@ -40,21 +43,78 @@ def store(invoice: Invoice, kind: str, content: bytes) -> bool:
 
 
 def find(invoice: Invoice, kind: str = PDF) -> InvoiceDocument:
-    """The stored document with its bytes, checked against their hash. Raises Rendering, DocumentDamaged."""
+    """A stored file with its bytes, checked against their hash. Raises Rendering, Held, DocumentDamaged."""
     document = db.session.get(
         InvoiceDocument,
         (invoice.customer_id, invoice.invoice_id, kind),
         options=[undefer(InvoiceDocument.content)],
     )
     if document is None:
-        raise Rendering
+        raise Held if is_held(invoice) else Rendering
     if hashlib.sha256(document.content).hexdigest() != document.sha256:
         raise DocumentDamaged(f"{kind} of {invoice.number}")
     return document
 
 
+def stored_kinds(invoice: Invoice) -> list[str]:
+    """Which files of the document are stored: its PDF, its XML, its paid copy."""
+    kinds = db.session.scalars(
+        select(InvoiceDocument.kind).where(
+            InvoiceDocument.customer_id == invoice.customer_id,
+            InvoiceDocument.invoice_id == invoice.invoice_id,
+        )
+    ).all()
+    return [kind for kind in CONTENT_TYPES if kind in kinds]
+
+
 def filename(invoice: Invoice, kind: str = PDF) -> str:
+    """The file's name: the paid copy says that it is one, in the document's language."""
+    if kind == PAID_PDF:
+        return f"{invoice.number}-{'betaald' if invoice.locale == 'nl' else 'paid'}.pdf"
     return f"{invoice.number}.{kind}"
+
+
+def hold(invoice: Invoice, problems: list[str]) -> None:
+    """Keep a document from being mailed until an operator has looked at what is wrong with its XML."""
+    query = insert(HeldDocument).values(
+        customer_id=invoice.customer_id,
+        invoice_id=invoice.invoice_id,
+        problems=problems,
+        held_at=utc_now(),
+    )
+    db.session.execute(
+        query.on_conflict_do_update(
+            index_elements=["customer_id", "invoice_id"], set_={"problems": query.excluded.problems}
+        )
+    )
+
+
+def is_held(invoice: Invoice) -> bool:
+    held = db.session.get(HeldDocument, (invoice.customer_id, invoice.invoice_id))
+    return held is not None and held.released_at is None
+
+
+def release(invoice: Invoice) -> None:
+    """It is right now, or an operator decided that it goes out as it is."""
+    held = db.session.get(HeldDocument, (invoice.customer_id, invoice.invoice_id))
+    if held is not None:
+        held.released_at = held.released_at or utc_now()
+
+
+def held_documents(limit: int = 200) -> list[tuple[Invoice, HeldDocument]]:
+    """Documents that wait for an operator, the longest waiting first."""
+    rows = db.session.execute(
+        select(Invoice, HeldDocument)
+        .join(
+            HeldDocument,
+            (HeldDocument.customer_id == Invoice.customer_id)
+            & (HeldDocument.invoice_id == Invoice.invoice_id),
+        )
+        .where(HeldDocument.released_at.is_(None))
+        .order_by(HeldDocument.held_at, Invoice.number)
+        .limit(limit)
+    )
+    return [(row.Invoice, row.HeldDocument) for row in rows]
 
 
 def without_document(limit: int, customer_ids: list[int] | None = None) -> list[Invoice]:

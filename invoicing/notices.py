@@ -1,7 +1,9 @@
-"""Rendering an issued document and telling its customer: each happens once, whatever runs twice."""
+"""Making an issued document's files and telling its customer: each happens once, whatever runs twice."""
 
 from typing import Final
 from uuid import UUID
+
+import structlog
 
 from app import mail
 from app.customers.service import billing_email, get_customer
@@ -10,6 +12,11 @@ from app.mail import Attachment
 from app.pdf import render_pdf
 from invoicing import documents, paper, reading, wording
 from invoicing.models import CREDIT_NOTE, Invoice
+from invoicing.ubl.document import profile as profile_of_document
+from invoicing.ubl.document import xml_of
+from invoicing.ubl.rules import problems_of
+
+_log = structlog.get_logger("invoicing")
 
 MAIL_TEMPLATE: Final = "invoice_ready"
 
@@ -20,31 +27,67 @@ def dedupe_key(invoice: Invoice) -> str:
 
 
 def render(number: str) -> bool:
-    """Make, store and mail a document that is not stored yet. False when it was. Raises PdfNotMade.
+    """Make, check, store and mail a document that is not stored yet. False when it was. Raises PdfNotMade.
 
-    No transaction is open while the PDF is made; of two that make it at once, the first one's bytes stay.
+    No transaction is open while files are made; of two that make them at once, the first one's bytes stay.
+    XML that breaks a rule is not stored, and nothing is mailed: the document waits for an operator.
     """
     invoice = reading.find(number)
-    html = paper.html_of(invoice)
+    html, xml, profile = paper.html_of(invoice), xml_of(invoice), profile_of_document(invoice)
     customer_id, invoice_id = invoice.customer_id, invoice.invoice_id
     db.session.rollback()
-    content = render_pdf(html)
-    return in_unit_of_work(_store_and_mail, customer_id, invoice_id, content)
+    problems = problems_of(xml, profile)
+    files = {documents.PDF: render_pdf(html)} | ({} if problems else {documents.XML: xml})
+    return in_unit_of_work(_store_and_mail, customer_id, invoice_id, files, problems)
 
 
-def _store_and_mail(customer_id: int, invoice_id: UUID, content: bytes) -> bool:
+def check_again(number: str) -> list[str]:
+    """Make and check a held document's XML anew; right now, it is stored and mailed. What is still wrong."""
+    invoice = reading.find(number)
+    xml, profile = xml_of(invoice), profile_of_document(invoice)
+    customer_id, invoice_id = invoice.customer_id, invoice.invoice_id
+    db.session.rollback()
+    problems = problems_of(xml, profile)
+    files = {} if problems else {documents.XML: xml}
+    in_unit_of_work(_release, customer_id, invoice_id, files, problems)
+    return problems
+
+
+def send_without_xml(number: str) -> None:
+    """Mail a held document's PDF alone: an operator decided so. In a unit of work; again is harmless."""
+    invoice = reading.find(number)
+    if documents.is_held(invoice):
+        documents.release(invoice)
+        mail_invoice(invoice)
+
+
+def _store_and_mail(customer_id: int, invoice_id: UUID, files: dict[str, bytes], problems: list[str]) -> bool:
     invoice = db.session.get_one(Invoice, (customer_id, invoice_id))
-    if not documents.store(invoice, documents.PDF, content):
+    if not documents.store(invoice, documents.PDF, files[documents.PDF]):
         return False
-    mail_invoice(invoice, content)
+    if problems:
+        documents.hold(invoice, problems)
+        _log.error("document_held", number=invoice.number, problems=problems[:5])
+    else:
+        documents.store(invoice, documents.XML, files[documents.XML])
+        mail_invoice(invoice)
     return True
 
 
-def mail_invoice(invoice: Invoice, content: bytes) -> None:
-    """Mail the document in its own language, once per number."""
-    attachment = Attachment(
-        filename=documents.filename(invoice), content_type="application/pdf", content=content
-    )
+def _release(customer_id: int, invoice_id: UUID, files: dict[str, bytes], problems: list[str]) -> None:
+    invoice = db.session.get_one(Invoice, (customer_id, invoice_id))
+    if not documents.is_held(invoice):
+        return
+    if problems:
+        documents.hold(invoice, problems)
+        return
+    documents.store(invoice, documents.XML, files[documents.XML])
+    documents.release(invoice)
+    mail_invoice(invoice)
+
+
+def mail_invoice(invoice: Invoice) -> None:
+    """Mail the stored files in the document's own language, once per number."""
     mail.send(
         MAIL_TEMPLATE,
         to=billing_email(get_customer(invoice.customer_id)),
@@ -56,6 +99,18 @@ def mail_invoice(invoice: Invoice, content: bytes) -> None:
             "url": paper.pay_url(invoice),
             "w": wording,
         },
-        attachments=[attachment],
+        attachments=[
+            attached(invoice, kind) for kind in documents.stored_kinds(invoice) if kind != documents.PAID_PDF
+        ],
         dedupe_key=dedupe_key(invoice),
+    )
+
+
+def attached(invoice: Invoice, kind: str) -> Attachment:
+    """A stored file as it goes with a mail."""
+    document = documents.find(invoice, kind)
+    return Attachment(
+        filename=documents.filename(invoice, kind),
+        content_type=document.content_type,
+        content=document.content,
     )

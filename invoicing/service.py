@@ -15,11 +15,11 @@ from app.db import in_unit_of_work
 from invoicing import documents, metered, reading, runs
 from invoicing.crediting import CreditWish, credit
 from invoicing.credits import move_to_balance as move_credits
-from invoicing.documents import filename
+from invoicing.documents import PAID_PDF, PDF, XML, filename, held_documents, stored_kinds
 from invoicing.errors import InvalidPeriod, NothingToPay, PeriodNotEnded
 from invoicing.metered import resolve_tax
 from invoicing.models import Invoice, InvoiceDocument
-from invoicing.notices import render
+from invoicing.notices import check_again, render, send_without_xml
 from invoicing.reading import Due, Filters, Listed, due, find, page, status_now, with_status
 from invoicing.settlement import money_arrived, money_left
 from invoicing.shapes import invoice_json as listed_json
@@ -56,9 +56,9 @@ def to_json(invoice: Invoice) -> dict[str, Any]:
     return listed_json(next(with_status([invoice])))
 
 
-def document(invoice: Invoice) -> InvoiceDocument:
-    """The stored PDF. Raises Rendering until it is there."""
-    return documents.find(invoice)
+def document(invoice: Invoice, kind: str = documents.PDF) -> InvoiceDocument:
+    """A stored file. Raises Rendering until it is there, Held when it broke a rule."""
+    return documents.find(invoice, kind)
 
 
 def pay(customer: Customer, number: str, *, request_key: str) -> str | None:
@@ -80,17 +80,22 @@ def pay(customer: Customer, number: str, *, request_key: str) -> str | None:
 
 
 __all__ = [
+    "PAID_PDF",
+    "PDF",
     "STATUSES",
+    "XML",
     "CreditWish",
     "Due",
     "Filters",
     "Listed",
     "Status",
+    "check_again",
     "credit",
     "document",
     "due",
     "filename",
     "find",
+    "held_documents",
     "is_number",
     "listed_json",
     "money_arrived",
@@ -101,8 +106,10 @@ __all__ = [
     "pay",
     "render",
     "resolve_tax",
+    "send_without_xml",
     "start_close",
     "status_now",
+    "stored_kinds",
     "to_json",
     "with_status",
 ]

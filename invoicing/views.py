@@ -12,7 +12,7 @@ from flask_babel.speaklater import LazyString
 from app.customers.auth import customer_required
 from app.errors import AppError, Forbidden, NotFound
 from invoicing import history, pages, service, wording
-from invoicing.api import pdf_response
+from invoicing.api import file_response
 from invoicing.service import Filters, Status
 
 blueprint = Blueprint("invoicing", __name__, url_prefix="/invoices", template_folder="templates")
@@ -83,6 +83,7 @@ def invoice(number: str) -> ResponseReturnValue:
         tag=TAGS[status],
         groups=pages.groups_of(found),
         history=history.events_of(found),
+        kinds=service.stored_kinds(found),
         pay_key=secrets.token_hex(16),
         w=wording,
     )
@@ -91,7 +92,19 @@ def invoice(number: str) -> ResponseReturnValue:
 @blueprint.get("/<number>.pdf")
 @customer_required
 def pdf(number: str) -> Response:
-    return pdf_response(number, g.customer.customer_id)
+    return file_response(number, service.PDF, g.customer.customer_id)
+
+
+@blueprint.get("/<number>.xml")
+@customer_required
+def xml(number: str) -> Response:
+    return file_response(number, service.XML, g.customer.customer_id)
+
+
+@blueprint.get("/<number>/paid.pdf")
+@customer_required
+def paid_copy(number: str) -> Response:
+    return file_response(number, service.PAID_PDF, g.customer.customer_id)
 
 
 @blueprint.post("/<number>/pay")

@@ -15,7 +15,17 @@ from metering.partitions import ensure_partitions
 settings = current_app.extensions["settings"]
 
 # What was posted is never changed, whoever asks through the application.
-APPEND_ONLY = ("transfer", "ledger_seal")
+APPEND_ONLY = (
+    "transfer",
+    "ledger_seal",
+    "invoice_line",
+    "invoice_tax",
+    "invoice_document",
+    "invoice_number",
+    "allocation",
+)
+# Of an issued document only what happens to it afterwards may change.
+CHANGEABLE_COLUMNS = {"invoice": ("settled_micros", "settled_at", "credited_cents")}
 
 
 def grant_rights(connection, role, owner):
@@ -27,9 +37,11 @@ def grant_rights(connection, role, owner):
         text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}")
     )
     connection.execute(text(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}"))
-    for table in APPEND_ONLY:
+    for table in (*APPEND_ONLY, *CHANGEABLE_COLUMNS):
         if connection.scalar(text("SELECT to_regclass(:table)"), {"table": table}):
             connection.execute(text(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {quoted}"))
+            for column in CHANGEABLE_COLUMNS.get(table, ()):
+                connection.execute(text(f"GRANT UPDATE ({column}) ON {table} TO {quoted}"))
 
 
 def run():

@@ -2,13 +2,14 @@
 
 import hashlib
 
+import psycopg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
-from app.db import db, unit_of_work
+from app.db import db
 from invoicing import documents, service
 from invoicing.documents import DocumentDamaged
-from invoicing.models import InvoiceDocument
 from tests.fixtures.outside import Mailbox
 from tests.invoicing.conftest import AFTER_OCTOBER, Shop
 
@@ -60,9 +61,11 @@ def test_the_invoice_is_mailed_once_with_its_pdf_in_the_customers_language(
     body = message.get_body(("plain",))
     assert body is not None
     assert sentence in body.get_content().replace("\xa0", " ")
-    (attachment,) = message.iter_attachments()
-    assert attachment.get_filename() == f"{number}.pdf"
-    assert attachment.get_content().startswith(b"%PDF")
+    pdf, xml = message.iter_attachments()
+    assert (pdf.get_filename(), xml.get_filename()) == (f"{number}.pdf", f"{number}.xml")
+    assert pdf.get_content().startswith(b"%PDF")
+    assert xml.get_content_type() == "application/xml"
+    assert xml.get_content() == shop.api.get(f"/v1/invoices/{number}.xml").data
 
 
 def test_a_lost_queue_loses_no_document_and_no_mail(shop: Shop, smtp: Mailbox) -> None:
@@ -75,19 +78,46 @@ def test_a_lost_queue_loses_no_document_and_no_mail(shop: Shop, smtp: Mailbox) -
 
     jobs.render_missing()
     shop.run_jobs()
-    assert attached(smtp) == ["F2026-000001.pdf"]
+    assert attached(smtp) == ["F2026-000001.pdf", "F2026-000001.xml"]
 
 
 def test_stored_bytes_that_were_changed_are_not_handed_out(shop: Shop) -> None:
     number = closed(shop)
     shop.run_jobs()
-    with unit_of_work():
-        stored = documents.find(service.find(number))
-        stored.content = b"%PDF something else"
+    db.session.rollback()
+    with psycopg.connect(shop.app.extensions["settings"].owner_database_url) as owner:
+        owner.execute("UPDATE invoice_document SET content = '%PDF something else' WHERE kind = 'pdf'")
     db.session.expire_all()
     with pytest.raises(DocumentDamaged):
         documents.find(service.find(number))
-    assert db.session.scalar(select(func.count()).select_from(InvoiceDocument)) == 1
+
+
+FROZEN = [
+    "UPDATE invoice SET total_cents = 1",
+    "UPDATE invoice SET buyer = '{}'",
+    "UPDATE invoice SET number = 'F2026-000002'",
+    "DELETE FROM invoice",
+    "UPDATE invoice_line SET net_cents = 1",
+    "DELETE FROM invoice_line",
+    "UPDATE invoice_tax SET vat_cents = 1",
+    "DELETE FROM invoice_tax",
+    "UPDATE invoice_document SET content = ''",
+    "DELETE FROM invoice_document",
+    "DELETE FROM invoice_number",
+    "UPDATE allocation SET amount_micros = 1",
+    "TRUNCATE invoice CASCADE",
+]
+
+
+def test_the_applications_role_cannot_change_what_was_issued(shop: Shop) -> None:
+    closed(shop)
+    shop.run_jobs()
+    for statement in FROZEN:
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            db.session.execute(text(statement))
+        db.session.rollback()
+    db.session.execute(text("UPDATE invoice SET settled_micros = settled_micros, settled_at = settled_at"))
+    db.session.rollback()
 
 
 def test_the_api_gives_the_agreed_shape(shop: Shop) -> None:
