@@ -69,6 +69,11 @@ class MandatePending(Conflict):
     title = lazy_gettext("This payment method is not confirmed yet. Try again later or choose another.")
 
 
+class CustomerClosed(Conflict):
+    code = "customer_closed"
+    title = lazy_gettext("This customer has been closed: its balance cannot be topped up any more.")
+
+
 class RequestKeyReused(Conflict):
     code = "idempotency_conflict"
     title = lazy_gettext("This request was made before with another amount or method.")

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from app.clock import utc_now
 from app.config import settings
+from app.customers.service import get_customer
 from app.db import db, in_unit_of_work, unit_of_work
 from app.i18n import local_date
 from app.ledger.service import lock_balance
@@ -22,6 +23,7 @@ from topups.business_days import expected_debit_day
 from topups.consents import GivenBy
 from topups.errors import (
     ConsentMissing,
+    CustomerClosed,
     PaymentRefused,
     PaymentsUnavailable,
     RequestKeyReused,
@@ -65,9 +67,9 @@ def find_top_up(top_up_id: str, customer_id: int | None = None) -> TopUp:
 def request(wish: Wish) -> TopUp:
     """Make the payment of this wish, or find it again by its request key.
 
-    Raises AmountOutsideLimits, UnknownMethod, ConsentMissing, MandateRevoked, RequestKeyReused,
-    PaymentRefused, PaymentsUnavailable. Without an answer from Mollie the status is `unknown` and
-    `checkout_url` is None: a job finds out.
+    Raises AmountOutsideLimits, CustomerClosed, UnknownMethod, ConsentMissing, MandateRevoked,
+    RequestKeyReused, PaymentRefused, PaymentsUnavailable. Without an answer from Mollie the status is
+    `unknown` and `checkout_url` is None: a job finds out.
     """
     _check(wish)
     try:
@@ -87,6 +89,8 @@ def request(wish: Wish) -> TopUp:
 
 def _check(wish: Wish) -> None:
     check_amount(wish.amount_micros, limited=wish.purpose == "balance")
+    if wish.purpose == "balance" and get_customer(wish.customer_id).status == "closed":
+        raise CustomerClosed
     if (wish.purpose == "invoice") != (wish.invoice_number is not None):
         raise ValueError("a payment for an invoice names it, any other does not")
     if wish.payment_method_id is None and wish.method not in METHODS_BY_HAND | {None}:

@@ -159,6 +159,12 @@ def _insert(wish: RefundWish) -> tuple[str, bool]:
             raise RequestKeyReused
         return existing.refund_id, False
     amount_micros = _checked_amount(wish, top_up, balance)
+    refund = new_refund(top_up, amount_micros, wish.request_key, forced=wish.forced)
+    return refund.refund_id, True
+
+
+def new_refund(top_up: TopUp, amount_micros: int, request_key: str, *, forced: bool = False) -> Refund:
+    """Step one for a refund that has been found right. The balance and the top-up are locked."""
     now = utc_now()
     refund = Refund(
         customer_id=top_up.customer_id,
@@ -166,9 +172,9 @@ def _insert(wish: RefundWish) -> tuple[str, bool]:
         top_up_id=top_up.top_up_id,
         amount_micros=amount_micros,
         status=RefundStatus.SUBMITTING,
-        request_key=wish.request_key,
+        request_key=request_key,
         idempotency_key=uuid.uuid4(),
-        forced=wish.forced,
+        forced=forced,
         submitted_at=now,
         look_at=now + CALL_LASTS_AT_MOST,
         looks=0,
@@ -178,7 +184,7 @@ def _insert(wish: RefundWish) -> tuple[str, bool]:
     refund.body = json.dumps(_body(get_customer(top_up.customer_id), top_up, refund))
     db.session.add(refund)
     db.session.flush()
-    return refund.refund_id, True
+    return refund
 
 
 def _checked_amount(wish: RefundWish, top_up: TopUp, balance: Balance) -> int:

@@ -9,6 +9,8 @@ from flask_babel import lazy_gettext
 
 from app import api
 from app.customers.auth import require_api_key
+from app.customers.service import UnknownCustomer, find_customer
+from app.db import in_unit_of_work
 from app.errors import Invalid
 from app.money import InvalidMoney, Money
 from app.reference.statements import Listed, describe
@@ -66,6 +68,30 @@ def create_refund(top_up_id: str) -> ResponseReturnValue:
         )
     )
     return jsonify(refund_json(refund)), 201
+
+
+@blueprint.post("/customers/<reference>/close")
+@require_api_key
+@api.idempotent(required=True)
+@describe(shapes.Leaving, problems=(UnknownCustomer,))
+def close_customer(reference: str) -> ResponseReturnValue:
+    """Close a customer.
+
+    Nothing is charged any more; what is left of the prepaid money goes back to where it came from.
+    """
+    api.read_object()
+    customer = find_customer(reference)
+
+    def close() -> dict[str, Any]:
+        leaving = service.close_customer(customer.customer_id)
+        return {
+            "status": "closed",
+            "going_back": Money(leaving.going_back_micros).to_json(),
+            "left": Money(leaving.left_micros).to_json(),
+            "refunds": [refund_json(refund) for refund in leaving.refunds],
+        }
+
+    return jsonify(in_unit_of_work(close))
 
 
 @blueprint.get("/top-ups/<top_up_id>/receipt.pdf")

@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext
 
 from app.clock import utc_now
 from app.config import settings
+from app.customers.service import get_customer
 from app.db import db
 from app.ledger.service import lock_balance
 from topups import auto, consents, mandates, notices, situation
@@ -17,6 +18,7 @@ from topups.errors import (
     AmountOrTarget,
     AmountOutsideLimits,
     ConsentMissing,
+    CustomerClosed,
     MonthlyMaximumBelowAmount,
     NoPaymentMethod,
     TargetNotAboveThreshold,
@@ -68,6 +70,8 @@ def save(customer_id: int, wish: RuleWish) -> AutoTopUp:
     """Save the rule and evaluate it. Raises what `check` raises, and ConsentMissing, NoPaymentMethod."""
     check(wish)
     lock_balance(customer_id)
+    if wish.enabled and get_customer(customer_id).status == "closed":
+        raise CustomerClosed
     now = utc_now()
     row = db.session.get(AutoTopUp, customer_id, populate_existing=True)
     was_enabled = row is not None and row.enabled

@@ -13,6 +13,8 @@ from app.db import db
 from topups.auto import evaluate, refresh_marks
 from topups.consents import GivenBy
 from topups.labels import STATUSES, failure_text, method_label
+from topups.leaving import Leaving
+from topups.leaving import close as close_customer
 from topups.mandates import chargeable_method, find_method, move_up, payment_methods, sync_mandates
 from topups.mandates import revoke as revoke_method
 from topups.methods import method_name, ways_to_pay
@@ -115,6 +117,7 @@ __all__ = [
     "Consent",
     "DecisionLine",
     "GivenBy",
+    "Leaving",
     "MoneyUnderWay",
     "PaymentMethod",
     "Receipt",
@@ -125,6 +128,7 @@ __all__ = [
     "Summary",
     "TopUp",
     "chargeable_method",
+    "close_customer",
     "evaluate",
     "failure_text",
     "find_method",

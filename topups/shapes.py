@@ -61,6 +61,13 @@ class Refund(Struct):
     created_at: datetime
 
 
+class Leaving(Struct):
+    status: Literal["closed"]
+    going_back: Annotated[Money, Meta(description="On its way to where it came from.")]
+    left: Annotated[Money, Meta(description="Belongs to no payment that can be refunded.")]
+    refunds: list[Refund]
+
+
 class Consent(Struct):
     text_version: str
     locale: Locale
