@@ -26,7 +26,7 @@ from invoicing import credit_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
 from metering import api as metering_api
-from metering import holds_api
+from metering import holds_api, own_prices_api
 from metering import service as metering
 from topups import api as topups_api
 from topups import cli as topups_cli
@@ -44,6 +44,7 @@ BLUEPRINTS = (
     ledger_api.blueprint,
     metering_api.blueprint,
     holds_api.blueprint,
+    own_prices_api.blueprint,
     topups_api.blueprint,
     refunds_api.blueprint,
     webhooks.blueprint,

@@ -184,8 +184,8 @@ def meter_json(meter: Meter) -> dict[str, Any]:
     }
 
 
-def publish_price(code: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Publish a price of a meter; answers its API shape.
+def publish_price(code: str, document: Mapping[str, Any], customer_id: int | None = None) -> dict[str, Any]:
+    """Publish a price of a meter, for everybody or in one customer's own list; answers its API shape.
 
     Periods that have begun keep their prices; only a meter's first price joins them. Raises UnknownMeter,
     Invalid naming the field, PriceAmbiguous.
@@ -201,12 +201,15 @@ def publish_price(code: str, document: Mapping[str, Any]) -> dict[str, Any]:
     meter = find_meter(code)
     when = _when(given_when, meter)
     published = db.session.scalars(
-        select(MeterPrice.applies_when).where(MeterPrice.meter_id == meter.meter_id)
+        select(MeterPrice.applies_when).where(
+            MeterPrice.meter_id == meter.meter_id, MeterPrice.customer_id.is_not_distinct_from(customer_id)
+        )
     ).all()
     if is_ambiguous(when, published):
         raise PriceAmbiguous(field="when")
     price = MeterPrice(
         meter_id=meter.meter_id,
+        customer_id=customer_id,
         catalog_version=version,
         currency=currency,
         effective_from=effective_from,
@@ -265,13 +268,24 @@ def _when(value: object, meter: Meter) -> dict[str, str]:
 
 
 def list_prices(code: str) -> list[dict[str, Any]]:
-    """A meter's published prices in their API shape, the newest first. Raises UnknownMeter."""
+    """A meter's prices for everybody, in their API shape, the newest first. Raises UnknownMeter."""
     prices = db.session.scalars(
         select(MeterPrice)
-        .where(MeterPrice.meter_id == find_meter(code).meter_id)
+        .where(MeterPrice.meter_id == find_meter(code).meter_id, MeterPrice.customer_id.is_(None))
         .order_by(MeterPrice.price_id.desc())
     )
     return [price_json(price) for price in prices]
+
+
+def list_own_prices(customer_id: int) -> list[dict[str, Any]]:
+    """The prices of a customer's own list with their meters' codes, the newest first."""
+    rows = db.session.execute(
+        select(MeterPrice, Meter.code)
+        .join(Meter, Meter.meter_id == MeterPrice.meter_id)
+        .where(MeterPrice.customer_id == customer_id)
+        .order_by(MeterPrice.price_id.desc())
+    )
+    return [{"meter": code} | price_json(price) for price, code in rows]
 
 
 def price_json(price: MeterPrice) -> dict[str, Any]:
