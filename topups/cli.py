@@ -9,9 +9,11 @@ from app.errors import NotFound
 from app.money import Money
 from topups.gateway import NoAnswer
 from topups.leaving import close
+from topups.payouts_cli import payouts_command
 from topups.reconciliation import WALK_PAYMENTS, reconcile
 
 group = AppGroup("topups", help="Top-ups.")
+group.add_command(payouts_command)
 
 
 @group.command("close-customer")

@@ -5,7 +5,7 @@ cannot read is treated as no answer at all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -63,6 +63,19 @@ class PaymentFacts:
     failure_message: str | None
     refunds: tuple[RefundFacts, ...]
     chargebacks: tuple[ChargebackFacts, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovementFacts:
+    """One thing that moved money at Mollie: signed, positive when it came in."""
+
+    kind: str  # payment | refund | chargeback | chargeback_reversed
+    mollie_id: str
+    payment_id: str
+    top_up_id: str | None  # of a payment only
+    amount_micros: int
+    at: datetime
+    counts: bool = True  # False for a refund that came to nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +204,67 @@ def payment(payload: Mapping[str, Any]) -> PaymentFacts:
         )
     except (KeyError, TypeError) as error:
         raise Unreadable(f"a payment without {error}") from error
+
+
+def payment_movement(payload: Mapping[str, Any]) -> MovementFacts | None:
+    """The money that a payment brought in; None for one that is not paid. Raises Unreadable."""
+    paid_at = _moment(payload.get("paidAt"))
+    if paid_at is None:
+        return None
+    return MovementFacts(
+        kind="payment",
+        mollie_id=_id(payload, "id"),
+        payment_id=_id(payload, "id"),
+        top_up_id=_named(payload, "topup_id"),
+        amount_micros=micros(payload.get("amount")),
+        at=paid_at,
+    )
+
+
+def refund_movement(payload: Mapping[str, Any]) -> MovementFacts:
+    """The money that a refund takes out. Raises Unreadable."""
+    seen = refund(payload)
+    return MovementFacts(
+        kind="refund",
+        mollie_id=seen.mollie_refund_id,
+        payment_id=_id(payload, "paymentId"),
+        top_up_id=None,
+        amount_micros=-seen.amount_micros,
+        at=created_at(payload),
+        counts=seen.counts,
+    )
+
+
+def chargeback_movements(payload: Mapping[str, Any]) -> list[MovementFacts]:
+    """The money that a chargeback took out, and what its reversal brought back. Raises Unreadable."""
+    seen = chargeback(payload)
+    taken = MovementFacts(
+        kind="chargeback",
+        mollie_id=seen.chargeback_id,
+        payment_id=_id(payload, "paymentId"),
+        top_up_id=None,
+        amount_micros=-seen.amount_micros,
+        at=created_at(payload),
+    )
+    if seen.reversed_at is None:
+        return [taken]
+    back = replace(taken, kind="chargeback_reversed", amount_micros=seen.amount_micros, at=seen.reversed_at)
+    return [taken, back]
+
+
+def created_at(payload: Mapping[str, Any]) -> datetime:
+    """Raises Unreadable."""
+    moment = _moment(payload.get("createdAt"))
+    if moment is None:
+        raise Unreadable("nothing says when it was made")
+    return moment
+
+
+def _id(payload: Mapping[str, Any], name: str) -> str:
+    value = payload.get(name)
+    if not isinstance(value, str):
+        raise Unreadable(f"no {name}")
+    return value
 
 
 def mask(account: str | None, card_number: str | None) -> str | None:

@@ -6,7 +6,8 @@ The three errors are what a caller must tell apart: it certainly did not happen 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -18,7 +19,7 @@ from mollie.api.objects.payment import Payment
 from app.config import settings
 from app.db import db, in_transaction
 from topups import facts
-from topups.facts import MandateFacts, MethodFacts, PaymentFacts, RefundFacts
+from topups.facts import MandateFacts, MethodFacts, MovementFacts, PaymentFacts, RefundFacts
 
 TIMEOUTS_SECONDS: Final = (2, 10)
 PAGE_SIZE: Final = 250
@@ -165,6 +166,28 @@ def recent_reversals(newest: int) -> list[str]:
         return list(found)
 
     return _call("recent_reversals", read)
+
+
+def list_movements(since: datetime, until: datetime, *, lead: timedelta) -> list[MovementFacts]:
+    """What moved money at Mollie in [since, until), in no order: paid payments, refunds, chargebacks.
+
+    What was made up to `lead` before is looked through for what happened later; refunds of that time that
+    came to nothing are among the answers, as Mollie does not say when they did.
+    """
+    oldest = since - lead
+
+    def recent(listed: Any) -> Iterator[Mapping[str, Any]]:
+        return takewhile(lambda payload: facts.created_at(payload) >= oldest, _pages(listed))
+
+    def read(client: Client) -> list[MovementFacts]:
+        paid = [facts.payment_movement(p) for p in recent(client.payments.list(limit=PAGE_SIZE))]
+        found = [movement for movement in paid if movement is not None]
+        found += [facts.refund_movement(r) for r in recent(client.refunds.list(limit=PAGE_SIZE))]
+        for payload in recent(client.chargebacks.list(limit=PAGE_SIZE)):
+            found += facts.chargeback_movements(payload)
+        return [m for m in found if since <= m.at < until or (not m.counts and m.at < until)]
+
+    return _call("list_movements", read)
 
 
 def list_mandates(mollie_customer_id: str) -> list[MandateFacts]:
