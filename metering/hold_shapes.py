@@ -11,20 +11,14 @@ from metering.shapes import MeterCode, Number, StandNow
 Seconds = Annotated[int, Meta(ge=1, le=2_592_000, description="How long it holds; an hour by default.")]
 
 
-class _NewHold(Struct, kw_only=True):
+class NewHold(Struct, kw_only=True):
+    """Either an amount, or a meter and a quantity: what that would cost the customer now, VAT included."""
+
+    amount: Money | UnsetType = UNSET
+    meter: MeterCode | UnsetType = UNSET
+    quantity: Number | UnsetType = UNSET
+    dimensions: dict[str, str] | UnsetType | None = UNSET
     expires_in: Seconds | UnsetType = UNSET
-
-
-class NewHoldOfAmount(_NewHold, kw_only=True):
-    amount: Money
-
-
-class NewHoldOfQuantity(_NewHold, kw_only=True):
-    """What the quantity would cost the customer now, VAT included, is held."""
-
-    meter: MeterCode
-    quantity: Number
-    dimensions: dict[str, str] | None = None
 
 
 class Hold(Struct, kw_only=True):

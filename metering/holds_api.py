@@ -62,7 +62,7 @@ def list_holds(reference: str) -> ResponseReturnValue:
 @describe(
     shapes.Hold,
     201,
-    takes=shapes.NewHoldOfAmount | shapes.NewHoldOfQuantity,
+    takes=shapes.NewHold,
     problems=(
         UnknownCustomer, UnknownMeter, InvalidMoney, holds.NoPrice, ledger.InsufficientBalance,
         ledger.CustomerSuspended,
