@@ -11,7 +11,7 @@ from app.config import settings
 from app.db import db, unit_of_work
 from app.jobs import enqueue
 from app.pdf import PdfNotMade
-from invoicing import documents, runs
+from invoicing import documents, paid_copies, runs
 from invoicing.notices import render
 
 _log = structlog.get_logger("invoicing")
@@ -39,8 +39,14 @@ def render_document(number: str) -> None:
     render(number)
 
 
+def make_paid_copy(number: str) -> None:
+    paid_copies.make(number)
+
+
 def render_missing() -> None:
-    """Find documents that were issued and never rendered: a crash or a lost queue left them behind."""
+    """Find documents that were never rendered: a crash or a lost queue left them behind."""
+    for number in paid_copies.missing(RENDERED_PER_SWEEP):
+        enqueue("invoicing.jobs.make_paid_copy", number, queue="bulk", job_id=f"paid-{number}")
     waiting = documents.without_document(RENDERED_PER_SWEEP)
     for invoice in waiting:
         if invoice.issued_at < utc_now() - timedelta(minutes=5):

@@ -6,17 +6,21 @@ line per meter, and all lines follow. The last pages specify each amount before 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Final, TypeVar
 
 import segno
 from flask import render_template
 from flask_babel import gettext
 from markupsafe import Markup
+from segno import helpers as segno_codes
 
 from app.config import settings
 from app.i18n import in_locale
 from invoicing import wording
 from invoicing.models import Invoice, InvoiceLine
+from invoicing.references import reference_of, spaced
 
 T = TypeVar("T")
 
@@ -25,6 +29,8 @@ T = TypeVar("T")
 ROWS_ON_FIRST_PAGE: Final = 17
 ROWS_ON_NEXT_PAGES: Final = 26
 LETTERS_PER_ROW: Final = 40
+# The box with the ways to pay is taller than the one that asks for nothing.
+ROWS_OF_PAYMENT_BOX: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,20 @@ class PaperLine:
     amount: str
 
 
-def html_of(invoice: Invoice) -> str:
-    """The document as HTML in its own language, ready to be printed; everything of the customer's escaped."""
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """When an invoice was paid, and how in the reader's words: what its paid copy says."""
+
+    at: datetime
+    method: str
+
+
+def html_of(invoice: Invoice, paid: Paid | None = None) -> str:
+    """The document as HTML in its own language, ready to be printed; everything of the customer's escaped.
+
+    A paid copy says that it was paid, and asks for nothing.
+    """
+    asks = bool(invoice.due_cents) and paid is None
     with in_locale(invoice.locale):
         lines = first_page_lines(invoice)
         details = list(
@@ -55,7 +73,10 @@ def html_of(invoice: Invoice) -> str:
             details=details,
             page_count=1 + len(details),
             pay_url=pay_url(invoice),
-            pay_code=qr_code(pay_url(invoice)) if invoice.due_cents else None,
+            pay_code=qr_code(pay_url(invoice)) if asks else None,
+            bank_code=epc_code(invoice) if asks else None,
+            reference=spaced(reference_of(invoice.number, invoice.buyer["country"])) if asks else None,
+            paid=paid,
             colour=settings().provider.brand_colour,
             w=wording,
         )
@@ -65,7 +86,12 @@ def first_page_lines(invoice: Invoice) -> list[PaperLine]:
     """All lines if they fit, else a line per meter, else the first meters and the rest together."""
     sums = 4 + len(invoice.taxes) + bool(invoice.discount_cents) + bool(invoice.credits_used_cents)
     notes = len(wording.tax_notes(invoice)) + bool(invoice.reason)
-    room = ROWS_ON_FIRST_PAGE - max(sums, len(wording.balance_rows(invoice)) - 1) - 2 * notes
+    room = (
+        ROWS_ON_FIRST_PAGE
+        - (2 if invoice.due_cents else 0)
+        - max(sums, len(wording.balance_rows(invoice)) - 1)
+        - 2 * notes
+    )
     lines = [_paper_line(line) for line in invoice.lines]
     if _fits(lines, room):
         return lines
@@ -130,6 +156,29 @@ def pay_url(invoice: Invoice) -> str:
 
 
 def qr_code(text: str) -> Markup:
-    """A QR code as inline SVG: our own URL, drawn by us, so it is markup that may stand as it is."""
-    picture = segno.make(text, error="m", micro=False).svg_inline(scale=3, border=0, dark="#14201d")
-    return Markup(picture)  # noqa: S704  # segno draws it from our own URL; nothing of a customer's is in it
+    """A QR code of our own URL as inline SVG."""
+    return _drawn(segno.make(text, error="m", micro=False))
+
+
+def epc_code(invoice: Invoice) -> Markup:
+    """The QR code from which bank apps fill in a transfer (EPC069-12); not every Dutch app reads it.
+
+    A Belgian reference is none of ISO 11649's, so it stands as text.
+    """
+    reference = reference_of(invoice.number, invoice.buyer["country"])
+    is_rf = reference.startswith("RF")
+    return _drawn(
+        segno_codes.make_epc_qr(
+            name=invoice.seller["legal_name"][:70],
+            iban=invoice.seller["iban"].replace(" ", ""),
+            bic=invoice.seller.get("bic") or None,
+            amount=Decimal(invoice.due_cents).scaleb(-2),
+            reference=reference if is_rf else None,
+            text=None if is_rf else reference,
+        )
+    )
+
+
+def _drawn(code: segno.QRCode) -> Markup:
+    picture = code.svg_inline(scale=3, border=0, dark="#14201d")
+    return Markup(picture)  # noqa: S704  # segno draws modules from our own facts; no text of a customer's is in it

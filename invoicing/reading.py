@@ -1,8 +1,8 @@
 """Reading invoices: by number, in lists with filters and a cursor, with the status they have now."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Select, select, tuple_
@@ -15,6 +15,7 @@ from invoicing.errors import UnknownInvoice
 from invoicing.models import INVOICE, Invoice, InvoiceNumber
 from invoicing.status import SETTLED, Status, status_of
 from topups import service as topups
+from topups.service import MoneyUnderWay
 
 _BATCH: Final = 100
 _FOUR_DAYS: Final = timedelta(days=4)
@@ -63,6 +64,17 @@ def find(number: str, customer_id: int | None = None) -> Invoice:
     return found
 
 
+def _issued_at(number: str) -> datetime:
+    """Raises UnknownInvoice."""
+    owner = db.session.scalar(select(InvoiceNumber.customer_id).where(InvoiceNumber.number == number))
+    at = db.session.scalar(
+        select(Invoice.issued_at).where(Invoice.customer_id == owner, Invoice.number == number)
+    )
+    if at is None:
+        raise UnknownInvoice
+    return at
+
+
 def number_of_period(customer_id: int, period_start: date) -> str | None:
     """The number of the invoice that billed a period."""
     return db.session.scalar(
@@ -75,14 +87,19 @@ def number_of_period(customer_id: int, period_start: date) -> str | None:
     )
 
 
-def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
-    """The invoices with their status; each customer's payments under way are asked for once."""
+def with_status(
+    invoices: Iterable[Invoice], known: Mapping[int, Iterable[MoneyUnderWay]] | None = None
+) -> Iterator[Listed]:
+    """The invoices with their status; each customer's payments under way are asked for once.
+
+    What of them is `known` already, by customer, is not asked for again.
+    """
     today = local_date(utc_now())
-    under_way: dict[int, set[str | None]] = {}
+    under_way = {owner: _numbers(payments) for owner, payments in (known or {}).items()}
     for invoice in invoices:
         owner = invoice.customer_id
         if invoice.outstanding_micros > 0 and owner not in under_way:
-            under_way[owner] = {payment.invoice_number for payment in topups.payments_under_way(owner)}
+            under_way[owner] = _numbers(topups.payments_under_way(owner))
         status = status_of(
             outstanding_micros=invoice.outstanding_micros,
             due_date=invoice.due_date,
@@ -91,6 +108,10 @@ def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
             is_credited=0 < invoice.total_cents <= invoice.credited_cents,
         )
         yield Listed(invoice, status)
+
+
+def _numbers(payments: Iterable[MoneyUnderWay]) -> set[str | None]:
+    return {payment.invoice_number for payment in payments}
 
 
 def status_now(invoice: Invoice) -> Status:
@@ -137,13 +158,15 @@ def _query(filters: Filters, after: str | None) -> Select[Invoice]:
         elif filters.statuses <= SETTLED:
             query = query.where(settled)
     if after is not None:
-        last = find(after)
-        query = query.where(tuple_(Invoice.issued_at, Invoice.number) < (last.issued_at, last.number))
+        query = query.where(tuple_(Invoice.issued_at, Invoice.number) < (_issued_at(after), after))
     return query
 
 
-def due(customer_id: int) -> list[Due]:
-    """What this customer has to pay, the oldest first; payments under way included."""
+def due(customer_id: int, *, under_way: Iterable[MoneyUnderWay] | None = None) -> list[Due]:
+    """What this customer has to pay, the oldest first; payments under way included.
+
+    `under_way`: the customer's payments under way, where they have been read already.
+    """
     invoices = db.session.scalars(
         select(Invoice)
         .where(Invoice.customer_id == customer_id, Invoice.settled_micros < Invoice.due_cents * 10_000)
@@ -156,5 +179,5 @@ def due(customer_id: int) -> list[Due]:
             due_date=listed.invoice.due_date,
             status=listed.status,
         )
-        for listed in with_status(invoices)
+        for listed in with_status(invoices, None if under_way is None else {customer_id: under_way})
     ]

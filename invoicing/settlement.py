@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from app.clock import utc_now
 from app.db import db
+from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import MICROS_PER_CENT
@@ -121,6 +122,10 @@ def _allocate(invoice: Invoice, top_up_id: str | None, amount_micros: int) -> No
     invoice.settled_micros += amount_micros
     invoice.settled_at = now if invoice.outstanding_micros == 0 else None
     db.session.flush()
+    if invoice.settled_at is not None:
+        enqueue(
+            "invoicing.jobs.make_paid_copy", invoice.number, queue="bulk", job_id=f"paid-{invoice.number}"
+        )
 
 
 def paid_on(invoice: Invoice) -> datetime | None:

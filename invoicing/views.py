@@ -13,7 +13,9 @@ from app.customers.auth import customer_required
 from app.errors import AppError, Forbidden, NotFound
 from invoicing import history, pages, service, wording
 from invoicing.api import file_response
+from invoicing.references import spaced
 from invoicing.service import Filters, Status
+from invoicing.shapes import payment_reference
 
 blueprint = Blueprint("invoicing", __name__, url_prefix="/invoices", template_folder="templates")
 
@@ -84,6 +86,7 @@ def invoice(number: str) -> ResponseReturnValue:
         groups=pages.groups_of(found),
         history=history.events_of(found),
         kinds=service.stored_kinds(found),
+        reference=spaced(payment_reference(found) or ""),
         pay_key=secrets.token_hex(16),
         w=wording,
     )

@@ -1,6 +1,7 @@
 """Paying an invoice through Mollie: settled by what was paid for it, re-opened when the money leaves."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from app.customers.sign_in import add_member, create_user
 from app.db import db, unit_of_work
 from invoicing import service
 from invoicing.models import Invoice
-from tests.fixtures.outside import Sandbox
+from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
 from tests.invoicing.conftest import AFTER_OCTOBER, EURO, Shop
+from tests.invoicing.test_pdf import text_of
 from topups import service as topups
 
 PASSWORD = "correct horse battery staple"
@@ -223,3 +225,47 @@ def test_nobody_sees_an_invoice_without_signing_in(shop: Shop, till: Sandbox) ->
         answer = shop.app.test_client().get(path)
         assert answer.status_code == 302
         assert "/sign-in" in answer.location
+
+
+def test_the_paid_copy_says_when_and_how_it_was_paid_and_is_mailed_once(
+    shop: Shop, till: Sandbox, smtp: Mailbox, tmp_path: Path
+) -> None:
+    number = shop.invoice("acme").number
+    original = shop.api.get(f"/v1/invoices/{number}.pdf").data
+    missing = shop.api.get(f"/v1/invoices/{number}/paid.pdf")
+    assert (missing.status_code, missing.get_json()["code"]) == (409, "rendering")
+    payment = pay(shop, till, 42.40, number)
+    copy = shop.api.get(f"/v1/invoices/{number}/paid.pdf")
+    assert copy.headers["Content-Disposition"] == f'inline; filename="{number}-paid.pdf"'
+    text = text_of(copy.data, tmp_path)
+    assert "Paid on 1 November 2026 via iDEAL" in text
+    assert "Pay online" not in text
+    # Charged back and paid again: the copy that was made stays, and nothing is mailed a second time.
+    amount = {"value": "42.40", "currency": "EUR"}
+    control(shop, till, payment, "chargeback", {"amount": amount, "code": "AM04"})
+    pay(shop, till, 42.40, number, "again")
+    assert shop.api.get(f"/v1/invoices/{number}/paid.pdf").data == copy.data
+    assert shop.api.get(f"/v1/invoices/{number}.pdf").data == original
+    mails = [m for m in smtp.messages if m["subject"] == f"Invoice {number} has been paid"]
+    assert [[part.get_filename() for part in m.iter_attachments()] for m in mails] == [[f"{number}-paid.pdf"]]
+    client = signed_in(shop)
+    assert client.get(f"/invoices/{number}/paid.pdf").data == copy.data
+    assert "Paid copy" in client.get(f"/invoices/{number}").text
+
+
+def test_a_paid_copy_that_a_lost_queue_forgot_is_made_later(shop: Shop, till: Sandbox, smtp: Mailbox) -> None:
+    number = shop.invoice("acme").number
+    payment = topups.request_top_up(
+        shop.account("acme"), 42_400_000, request_key="lost", method="ideal", purpose="invoice",
+        invoice_number=number,
+    )  # fmt: skip
+    db.session.rollback()
+    till.control(f"payments/{payment.mollie_payment_id}/state", {"status": "paid"})
+    topups.sync_payment(payment.top_up_id)
+    shop.app.extensions["redis"].flushall()
+    shop.clock.travel_to(AFTER_OCTOBER.replace(hour=9))
+    from invoicing import jobs
+
+    jobs.render_missing()
+    shop.run_jobs()
+    assert shop.api.get(f"/v1/invoices/{number}/paid.pdf").status_code == 200

@@ -141,6 +141,20 @@ def test_nothing_due_asks_for_nothing(app: Flask, tmp_path: Path) -> None:
     assert "Vervaldatum" not in text
 
 
+def test_what_is_due_comes_with_a_pay_link_iban_and_reference_and_two_codes(
+    app: Flask, tmp_path: Path
+) -> None:
+    html = html_of(sample("nl"))
+    assert html.count("<svg") == 2
+    text = text_of(render_pdf(html), tmp_path)
+    assert "NL00 BANK 0000 0000 00" in text
+    assert "RF11 F202 6000 018" in text
+    assert "invoices/F2026-000018" in text
+    assert "<svg" not in html_of(sample("nl", due_cents=0))
+    belgian = html_of(sample("nl", category="AE", buyer={"country": "BE", "vat_number": "BE0403019261"}))
+    assert "+++202/6000/01812+++" in belgian
+
+
 @pytest.mark.parametrize("count", [1, 12, 13, 40, 120])
 def test_long_invoices_keep_the_whole_answer_on_page_1(app: Flask, tmp_path: Path, count: int) -> None:
     file = tmp_path / "long.pdf"

@@ -1,0 +1,114 @@
+"""The paid copy: a second stored rendering of a paid invoice that says when and how it was paid, mailed once.
+
+It stands beside the original, which never changes. An invoice that is re-opened and paid again keeps its
+first copy.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from flask_babel import lazy_gettext
+from flask_babel.speaklater import LazyString
+from sqlalchemy import exists, select
+
+from app import mail
+from app.clock import utc_now
+from app.customers.service import billing_email, get_customer
+from app.db import db, in_unit_of_work
+from app.i18n import in_locale
+from app.pdf import render_pdf
+from invoicing import documents, paper, reading, wording
+from invoicing.models import Allocation, Invoice, InvoiceDocument
+from invoicing.notices import attached
+from topups import service as topups
+
+MAIL_TEMPLATE: Final = "invoice_paid"
+# What is older than this and has no copy was paid before there were copies.
+LOOK_BACK: Final = timedelta(days=14)
+METHODS: Final[Mapping[str, str | LazyString]] = {
+    "ideal": "iDEAL | Wero",
+    "creditcard": lazy_gettext("credit card"),
+    "directdebit": lazy_gettext("direct debit"),
+    "banktransfer": lazy_gettext("bank transfer"),
+    "bancontact": "Bancontact",
+    "paypal": "PayPal",
+    "applepay": "Apple Pay",
+}
+
+
+def make(number: str) -> bool:
+    """Make, store and mail the paid copy. False when there is none to make. Raises PdfNotMade."""
+    invoice = reading.find(number)
+    if not invoice.due_cents or invoice.outstanding_micros or invoice.settled_at is None:
+        return False
+    if documents.PAID_PDF in documents.stored_kinds(invoice):
+        return False
+    method = _method(invoice)
+    if method is None:
+        return False
+    with in_locale(invoice.locale):
+        paid = paper.Paid(invoice.settled_at, str(METHODS.get(method, method)))
+        html = paper.html_of(invoice, paid)
+    customer_id, invoice_id = invoice.customer_id, invoice.invoice_id
+    db.session.rollback()
+    return in_unit_of_work(_store_and_mail, customer_id, invoice_id, render_pdf(html), paid)
+
+
+def missing(limit: int) -> list[str]:
+    """Numbers of invoices that were paid by a payment some minutes ago and have no copy yet."""
+    now = utc_now()
+    here = (Allocation.customer_id == Invoice.customer_id, Allocation.invoice_id == Invoice.invoice_id)
+    made = exists().where(
+        InvoiceDocument.customer_id == Invoice.customer_id,
+        InvoiceDocument.invoice_id == Invoice.invoice_id,
+        InvoiceDocument.kind == documents.PAID_PDF,
+    )
+    query = (
+        select(Invoice.number)
+        .where(
+            Invoice.settled_at > now - LOOK_BACK,
+            Invoice.settled_at < now - timedelta(minutes=5),
+            Invoice.due_cents > 0,
+            exists().where(*here, Allocation.top_up_id.is_not(None)),
+            ~made,
+        )
+        .order_by(Invoice.settled_at)
+        .limit(limit)
+    )
+    return list(db.session.scalars(query))
+
+
+def _method(invoice: Invoice) -> str | None:
+    """Mollie's name of the method that paid last; None when only credits did."""
+    top_up_id = db.session.scalar(
+        select(Allocation.top_up_id)
+        .where(
+            Allocation.customer_id == invoice.customer_id,
+            Allocation.invoice_id == invoice.invoice_id,
+            Allocation.top_up_id.is_not(None),
+            Allocation.amount_micros > 0,
+        )
+        .order_by(Allocation.created_at.desc())
+        .limit(1)
+    )
+    if top_up_id is None:
+        return None
+    return topups.find_top_up(top_up_id, invoice.customer_id).method or "banktransfer"
+
+
+def _store_and_mail(customer_id: int, invoice_id: UUID, content: bytes, paid: paper.Paid) -> bool:
+    invoice = db.session.get_one(Invoice, (customer_id, invoice_id))
+    if not documents.store(invoice, documents.PAID_PDF, content):
+        return False
+    mail.send(
+        MAIL_TEMPLATE,
+        to=billing_email(get_customer(customer_id)),
+        locale=invoice.locale,
+        customer_id=customer_id,
+        context={"invoice": invoice, "paid": paid, "url": paper.pay_url(invoice), "w": wording},
+        attachments=[attached(invoice, documents.PAID_PDF)],
+        dedupe_key=f"{MAIL_TEMPLATE}-{invoice.number}",
+    )
+    return True
