@@ -17,6 +17,7 @@ from app.desk import webhooks_api
 from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
+from app.ledger import holds
 from app.portal import shell
 from app.reference import views as reference_views
 from app.schedule import Recurring
@@ -25,9 +26,10 @@ from invoicing import cli as invoicing_cli
 from invoicing import credit_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
+from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api
 from metering import api as metering_api
-from metering import holds_api, own_prices_api
 from metering import service as metering
+from metering import usage_api
 from topups import api as topups_api
 from topups import cli as topups_cli
 from topups import refunds_api, webhooks
@@ -43,6 +45,9 @@ BLUEPRINTS = (
     webhooks_api.blueprint,
     ledger_api.blueprint,
     metering_api.blueprint,
+    usage_api.blueprint,
+    alerts_api.blueprint,
+    alert_views.blueprint,
     holds_api.blueprint,
     own_prices_api.blueprint,
     topups_api.blueprint,
@@ -66,6 +71,7 @@ SCHEDULE = (
     Recurring("topups.jobs.sweep", timedelta(seconds=30)),
     Recurring("topups.jobs.reconcile", timedelta(hours=1), "bulk"),
     Recurring("topups.jobs.mandates_daily", timedelta(days=1), "bulk"),
+    Recurring("metering.alert_jobs.sweep", timedelta(minutes=10), "bulk"),
     Recurring("metering.jobs.roll_up", timedelta(minutes=1), "bulk"),
     Recurring("metering.jobs.accrue_levels", timedelta(hours=1), "bulk"),
     Recurring("metering.jobs.create_partitions", timedelta(days=1), "bulk"),
@@ -108,3 +114,5 @@ def _subscribe() -> None:
     metering.set_attention_job("topups.jobs.evaluate")
     topups.on_money_arrived(invoicing.money_arrived)
     topups.on_money_left(invoicing.money_left)
+    topups.on_balance_seen(alerts.evaluate, alerts.marks)
+    holds.check_holds_with(alerts.refuse_spending)

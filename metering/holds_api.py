@@ -24,6 +24,7 @@ from app.reference.statements import Listed, Paging, describe
 from metering import hold_shapes as shapes
 from metering import holds
 from metering.aggregation import as_quantity, dimensions_of
+from metering.alerts import SpendingLimitReached
 from metering.api import MANY, ONE, REFUSALS, EmptyBatch, balance_json, read_events
 from metering.attention import attention
 from metering.meters import UnknownMeter
@@ -65,7 +66,7 @@ def list_holds(reference: str) -> ResponseReturnValue:
     takes=shapes.NewHold,
     problems=(
         UnknownCustomer, UnknownMeter, InvalidMoney, holds.NoPrice, ledger.InsufficientBalance,
-        ledger.CustomerSuspended,
+        ledger.CustomerSuspended, SpendingLimitReached,
     ),
 )  # fmt: skip
 def place_hold(reference: str) -> ResponseReturnValue:

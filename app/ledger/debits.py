@@ -240,7 +240,8 @@ def _write_transfers(
             )
         debited.transfer_numbers[customer_id] = balance.last_transfer_number
         mark = balance.attention_mark_micros
-        if mark is not None and before >= mark > balance.available_micros:
+        rose = balance.available_micros > before
+        if mark is not None and (rose or before >= mark > balance.available_micros):
             debited.crossed.append(customer_id)
     with connection.cursor().copy(_COPY_TRANSFERS) as copy:
         copy.write("".join(lines))

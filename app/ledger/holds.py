@@ -7,7 +7,7 @@ its capture debits the usage that really was, and sets the rest free. All is don
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from flask_babel import lazy_gettext
 from sqlalchemy import func, select, update
@@ -174,11 +174,15 @@ def _end(hold: Hold, status: str) -> None:
 
 
 def _change_held(customer_id: int, by_micros: int) -> None:
+    changes: dict[str, Any] = {"held_micros": BalanceRow.held_micros + by_micros}
+    if by_micros < 0:
+        # What is free again lifts the balance above marks that then have to be watched anew.
+        changes["attention_at"] = func.coalesce(BalanceRow.attention_at, utc_now())
     if by_micros:
         db.session.execute(
             update(BalanceRow)
             .where(BalanceRow.customer_id == customer_id)
-            .values(held_micros=BalanceRow.held_micros + by_micros)
+            .values(**changes)
             .execution_options(synchronize_session=False)
         )
 

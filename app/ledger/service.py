@@ -138,6 +138,9 @@ def post(posting: Posting) -> Transfer:
         _COLUMN[side]: getattr(BalanceRow, _COLUMN[side]) + delta
         for side, delta in effects(posting.debit, posting.credit, posting.amount_micros).items()
     }
+    if posting.credit in AVAILABLE_SIDES:
+        # Marks lie below the balance; one that rises without usage needs a look to find its next.
+        changes["attention_at"] = func.coalesce(BalanceRow.attention_at, utc_now())
     row = db.session.execute(
         update(BalanceRow)
         .where(BalanceRow.customer_id == posting.customer_id)

@@ -24,7 +24,10 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
         ("invoicing.invoices", lazy_gettext("Invoices")),
         ("portal.transactions", lazy_gettext("Transactions")),
     ),
-    (("topups.payment_methods", lazy_gettext("Payment methods")),),
+    (
+        ("topups.payment_methods", lazy_gettext("Payment methods")),
+        ("alerts.show", lazy_gettext("Alerts")),
+    ),
 )
 STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
     (

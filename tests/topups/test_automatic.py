@@ -250,6 +250,10 @@ def test_the_ledger_watches_the_threshold_less_what_is_on_its_way(with_debit: St
     with_debit.evaluate()
     with_debit.run_jobs()
     db.session.rollback()
+    assert get_balance(with_debit.customer_id).attention_mark_micros == 5 * EURO, "the low mark comes first"
+    with_debit.use(10)
+    with_debit.evaluate()
+    db.session.rollback()
     assert get_balance(with_debit.customer_id).attention_mark_micros == -15 * EURO
 
 
