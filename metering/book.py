@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from psycopg import Cursor
+from psycopg.rows import TupleRow
 
 from app.config import settings
 from app.customers import service as customers
@@ -149,6 +151,11 @@ class Contribution(NamedTuple):
     reading: Reading | None = None
 
 
+def ask_for_periods(connection: Database, keys: Collection[PeriodKey]) -> Cursor[TupleRow]:
+    """The statement that reads those of these periods that have begun; for a pipeline too."""
+    return connection.execute(_PERIODS, [array_of(column) for column in zip(*keys, strict=True)], binary=True)
+
+
 class UsageBook:
     """Opened under the locks, charged event by event, posted once."""
 
@@ -171,9 +178,12 @@ class UsageBook:
         """Read those of these periods that have begun."""
         wanted = [key for key in keys if key not in self.periods]
         if wanted:
-            columns = [array_of(column) for column in zip(*wanted, strict=True)]
-            for row in self._connection.execute(_PERIODS, columns, binary=True):
-                self.periods[row[0], row[1]] = OpenPeriod(*row)
+            self.take_periods(ask_for_periods(self._connection, wanted))
+
+    def take_periods(self, rows: Cursor[TupleRow]) -> None:
+        """Keep the periods that `ask_for_periods` read."""
+        for row in rows:
+            self.periods[row[0], row[1]] = OpenPeriod(*row)
 
     def begin_periods(self, wanted: Mapping[PeriodKey, Period]) -> None:
         """Begin those of these periods that have not: prices and tax are frozen as they are now.
@@ -252,10 +262,13 @@ class UsageBook:
         """Debit what the periods were charged, and write all that has changed."""
         charged = [period for period in self.periods.values() if period.charged_micros]
         charges = [self._usage_charge(period) for period in charged]
-        debited = debit_usage(self._connection, self._balances, charges, self._now)
-        self._write_totals()
-        for period, funding in zip(charged, debited.fundings, strict=True):
-            self._write_draws(period, funding)
+        self._insert_totals()
+        # One journey to the server and back for all of these.
+        with self._connection.pipeline():
+            debited = debit_usage(self._connection, self._balances, charges, self._now)
+            self._update_totals()
+            for period, funding in zip(charged, debited.fundings, strict=True):
+                self._write_draws(period, funding)
         self._write_corrections(
             dict(zip(((p.customer_id, p.start) for p in charged), debited.fundings, strict=True))
         )
@@ -270,26 +283,25 @@ class UsageBook:
         from_prepaid = (taken[0] or 0 if taken else 0) - sum(draws.values())
         return UsageCharge(period.customer_id, period.charged_micros, from_prepaid, draws)
 
-    def _write_totals(self) -> None:
+    def _insert_totals(self) -> None:
         new: list[tuple[Any, ...]] = []
-        changed: list[tuple[Any, ...]] = []
-        late: list[tuple[Any, ...]] = []
         for key, total in self._totals.items():
-            if not total.is_changed:
-                continue
-            values = (*key, total.quantity, total.events, total.gross_micros)
-            is_open = self.periods[key[0], key[1]].is_open
-            if total.is_new:
-                zero = (*key, ZERO, 0, 0)
-                new.append((*values, ZERO, 0, 0) if is_open else (*zero, *values[4:]))
-            elif is_open:
-                changed.append(values)
-            else:
-                late.append(values)
+            if total.is_new and total.is_changed:
+                values = (total.quantity, total.events, total.gross_micros)
+                is_open = self.periods[key[0], key[1]].is_open
+                new.append((*key, *values, ZERO, 0, 0) if is_open else (*key, ZERO, 0, 0, *values))
         if new:
             with self._connection.cursor().copy(_COPY_TOTALS) as copy:
                 for row in new:
                     copy.write_row(row)
+
+    def _update_totals(self) -> None:
+        changed: list[tuple[Any, ...]] = []
+        late: list[tuple[Any, ...]] = []
+        for key, total in self._totals.items():
+            if total.is_changed and not total.is_new:
+                rows = changed if self.periods[key[0], key[1]].is_open else late
+                rows.append((*key, total.quantity, total.events, total.gross_micros))
         for statement, rows in ((_UPDATE_TOTALS, changed), (_UPDATE_LATE_TOTALS, late)):
             if rows:
                 self._connection.execute(statement, [array_of(column) for column in zip(*rows, strict=True)])

@@ -10,6 +10,8 @@ from typing import Final, cast
 
 import msgspec
 from flask import current_app
+from psycopg import Connection, Cursor
+from psycopg.rows import TupleRow
 from sqlalchemy import select
 
 from app.db import db
@@ -88,6 +90,17 @@ class Catalog:
 def stored_version() -> int:
     """The version in the database now; 0 before anything was published."""
     return db.session.scalar(select(MeterCatalog.version)) or 0
+
+
+def ask_for_version(connection: Connection[TupleRow]) -> Cursor[TupleRow]:
+    """The statement of `stored_version` on the driver's connection, for a pipeline."""
+    return connection.execute("SELECT version FROM meter_catalog")
+
+
+def read_version(found: Cursor[TupleRow]) -> int:
+    """What `ask_for_version` found."""
+    row = found.fetchone()
+    return row[0] if row else 0
 
 
 def catalog_at(version: int) -> Catalog:

@@ -6,19 +6,28 @@ source, id), and what is not found is written with a plain COPY. Verdicts are pe
 changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 import msgspec
+from psycopg import Cursor
+from psycopg.rows import TupleRow
 
 from app.clock import utc_now
 from app.config import settings
-from app.ledger.debits import Database, LockedBalance, array_of, driver_connection, lock_for_debits
+from app.ledger.debits import (
+    Database,
+    LockedBalance,
+    array_of,
+    ask_for_locks,
+    driver_connection,
+    locked_balances,
+)
 from metering.aggregation import ADDITIVE, dimensions_of, quantity_of
-from metering.book import Contribution, PeriodKey, TotalKey, UsageBook
-from metering.catalog import Catalog, current_catalog
+from metering.book import Contribution, PeriodKey, TotalKey, UsageBook, ask_for_periods
+from metering.catalog import Catalog, ask_for_version, catalog_at, read_version
 from metering.cloudevents import UsageEvent
 from metering.meters import note_first_events
 from metering.periods import Period, PeriodFinder
@@ -70,14 +79,25 @@ def record(events: Sequence[UsageEvent]) -> Recorded:
     """Record events of known customers in the open unit of work. All or nothing is up to the caller."""
     connection = driver_connection()
     now = utc_now()
-    balances = lock_for_debits(connection, {event.customer_id for event in events})
-    catalog = current_catalog()
+    finder = PeriodFinder(settings().timezone)
+    periods = [finder.find(event.time) for event in events]
+    with connection.pipeline():
+        # Each statement sees what was committed when its turn comes: after the locks.
+        locks = ask_for_locks(connection, {event.customer_id for event in events})
+        version = ask_for_version(connection)
+        probes = _ask_for_digests(connection, events)
+        begun = ask_for_periods(
+            connection, {(event.customer_id, p.start) for event, p in zip(events, periods, strict=True)}
+        )
+    balances = locked_balances(locks)
+    catalog = catalog_at(read_version(version))
     verdicts = [Verdict.ACCEPTED] * len(events)
-    fresh = _fresh_events(connection, events, balances, verdicts)
+    fresh = _fresh_events(probes, events, balances, verdicts)
     catalog = note_first_events(catalog, {event.type for _, event in fresh})
     book = UsageBook(connection, balances, catalog, now)
+    book.take_periods(begun)
     readings = Readings(connection, book, catalog)
-    taken = _rate(book, catalog, readings, fresh, verdicts)
+    taken = _rate(book, catalog, readings, [(*one, periods[one[0]]) for one in fresh], verdicts)
     debited = book.post()
     readings.write(debited.transfer_numbers, now)
     _store(connection, taken, debited.transfer_numbers, now)
@@ -85,13 +105,17 @@ def record(events: Sequence[UsageEvent]) -> Recorded:
 
 
 def _fresh_events(
-    connection: Database,
+    probes: Iterable[Cursor[TupleRow]],
     events: Sequence[UsageEvent],
     balances: dict[int, LockedBalance],
     verdicts: list[Verdict],
 ) -> list[tuple[int, UsageEvent]]:
     """The events not recorded before; the others get their verdict. Twins among them are still in."""
-    digests = _recorded_digests(connection, events)
+    digests: dict[EventKey, bytes] = {
+        (customer_id, source, event_id): digest
+        for probe in probes
+        for customer_id, source, event_id, digest in probe
+    }
     fresh = []
     for position, event in enumerate(events):
         if event.customer_id not in balances:
@@ -105,8 +129,8 @@ def _fresh_events(
     return fresh
 
 
-def _recorded_digests(connection: Database, events: Sequence[UsageEvent]) -> dict[EventKey, bytes]:
-    """The digests of those events that are recorded, in their month or a neighbouring one."""
+def _ask_for_digests(connection: Database, events: Sequence[UsageEvent]) -> list[Cursor[TupleRow]]:
+    """The statements that read the digests of recorded events, in their month or a neighbouring one."""
     by_month: dict[date, tuple[list[int], list[str], list[str]]] = {}
     for event in events:
         for month in months_to_probe(event.time):
@@ -116,13 +140,7 @@ def _recorded_digests(connection: Database, events: Sequence[UsageEvent]) -> dic
             columns[0].append(event.customer_id)
             columns[1].append(event.source)
             columns[2].append(event.event_id)
-    digests: dict[EventKey, bytes] = {}
-    for month, columns in by_month.items():
-        for customer_id, source, event_id, digest in connection.execute(
-            _PROBE, (*columns, month), binary=True
-        ):
-            digests[customer_id, source, event_id] = digest
-    return digests
+    return [connection.execute(_PROBE, (*columns, month), binary=True) for month, columns in by_month.items()]
 
 
 def month_of(moment: datetime) -> date:
@@ -141,17 +159,14 @@ def _rate(
     book: UsageBook,
     catalog: Catalog,
     readings: Readings,
-    fresh: Sequence[tuple[int, UsageEvent]],
+    fresh: Sequence[tuple[int, UsageEvent, Period]],
     verdicts: list[Verdict],
 ) -> list[_Taken]:
     """Charge the fresh events in their order; those that cannot be get their verdict."""
-    finder = PeriodFinder(settings().timezone)
-    periods = [finder.find(event.time) for _, event in fresh]
-    book.read_periods({(event.customer_id, p.start) for (_, event), p in zip(fresh, periods, strict=True)})
     candidates: list[_Taken] = []
     billed: dict[PeriodKey, Period] = {}
     keys: dict[TotalKey, None] = {}
-    for (position, event), period in zip(fresh, periods, strict=True):
+    for position, event, period in fresh:
         found = _contributions(book, catalog, event, period)
         if isinstance(found, Verdict):
             verdicts[position] = found

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import cast
 
 import msgspec
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow
 
 from app.db import db, unit_notes
@@ -46,9 +46,12 @@ UPDATE "grant" AS g SET remaining_micros = g.remaining_micros - d.taken
 FROM unnest(%s::bigint[], %s::integer[], %s::bigint[]) AS d (customer_id, grant_id, taken)
 WHERE g.customer_id = d.customer_id AND g.grant_id = d.grant_id
 """
-_COPY_TRANSFERS = """
-COPY transfer (customer_id, number, kind, debit, credit, amount_micros, reference, balance_after_micros,
-               created_at) FROM STDIN
+_INSERT_TRANSFERS = """
+INSERT INTO transfer (customer_id, number, kind, debit, credit, amount_micros, reference,
+                      balance_after_micros, created_at)
+SELECT t.customer_id, t.number, 'usage', t.debit, t.credit, t.amount, 'usage-' || t.number, t.balance, %b
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
+     AS t (customer_id, number, debit, credit, amount, balance)
 """
 
 
@@ -130,8 +133,16 @@ def driver_connection() -> Database:
 
 def lock_for_debits(connection: Database, customer_ids: Collection[int]) -> dict[int, LockedBalance]:
     """Lock the balances that exist, in id order, and read them. First in every transaction."""
-    ids = sorted(customer_ids)
-    rows = connection.execute(_LOCK, (array_of(ids),), binary=True) if ids else ()
+    return locked_balances(ask_for_locks(connection, customer_ids))
+
+
+def ask_for_locks(connection: Database, customer_ids: Collection[int]) -> Cursor[TupleRow]:
+    """The statement of `lock_for_debits`, for a pipeline; `locked_balances` takes its rows."""
+    return connection.execute(_LOCK, (array_of(sorted(customer_ids)),), binary=True)
+
+
+def locked_balances(rows: Cursor[TupleRow]) -> dict[int, LockedBalance]:
+    """The balances that `ask_for_locks` locked."""
     balances = {row[0]: LockedBalance(*row) for row in rows}
     cast("set[int]", unit_notes().setdefault("locked_customers", set())).update(balances)
     return balances
@@ -218,8 +229,7 @@ def _write_transfers(
     now: datetime,
 ) -> None:
     """One transfer per customer and side; brings the balances in memory up to date with them."""
-    lines: list[str] = []
-    at = now.isoformat()
+    rows: list[tuple[int | str, ...]] = []
     for customer_id, (prepaid, promo) in moved.items():
         balance = balances[customer_id]
         before = balance.available_micros
@@ -235,16 +245,14 @@ def _write_transfers(
             sides = (side, Side.UNBILLED_USAGE) if micros > 0 else (Side.UNBILLED_USAGE, side)
             after = balance.prepaid_micros + balance.promo_micros
             debit, credit = sides[0].value, sides[1].value
-            lines.append(
-                f"{customer_id}\t{number}\tusage\t{debit}\t{credit}\t{abs(micros)}\tusage-{number}\t{after}\t{at}\n"
-            )
+            rows.append((customer_id, number, debit, credit, abs(micros), after))
         debited.transfer_numbers[customer_id] = balance.last_transfer_number
         mark = balance.attention_mark_micros
         rose = balance.available_micros > before
         if mark is not None and (rose or before >= mark > balance.available_micros):
             debited.crossed.append(customer_id)
-    with connection.cursor().copy(_COPY_TRANSFERS) as copy:
-        copy.write("".join(lines))
+    # An INSERT, because a COPY cannot go along with other statements in a pipeline.
+    connection.execute(_INSERT_TRANSFERS, (now, *(array_of(column) for column in zip(*rows, strict=True))))
 
 
 def _write_balances(
