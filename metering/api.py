@@ -1,9 +1,8 @@
-"""`/v1/events`, voids, usage, meters and prices.
+"""`/v1/events`, voids, meters and prices.
 
 Events need no Idempotency-Key: (customer, source, id) is theirs. Meters are put, so they need none either.
 """
 
-from datetime import date, timedelta
 from typing import Any, Final, cast
 
 import msgspec
@@ -36,14 +35,12 @@ from metering.cloudevents import (
     read_many,
     read_one,
 )
-from metering.usage import UsageDay
 from metering.verdicts import Verdict
 
 blueprint = Blueprint("metering_api", __name__, url_prefix="/v1")
 
 ONE: Final = "application/cloudevents+json"
 MANY: Final = "application/cloudevents-batch+json"
-MAX_USAGE_DAYS: Final = 400
 
 
 @blueprint.record
@@ -92,10 +89,11 @@ REFUSALS: Final = tuple(
     problems=(EmptyBatch, BatchTooLarge, Unavailable, *REFUSALS),
 )
 def take_events() -> ResponseReturnValue:
-    """Record one event or many. Answered once they are durable.
+    """Record one event or many.
 
-    One event is answered with a problem when it is refused; many are answered with 200 and a verdict each.
-    HTTP binary mode is understood as well: attributes in `ce-` headers, the body is the data.
+    Answered once they are durable. One event is answered with a problem when it is refused; many are
+    answered with 200 and a verdict each. HTTP binary mode is understood as well: attributes in `ce-`
+    headers, the body is the data.
     """
     read, is_single = read_events()
     if read.count == 0:
@@ -181,38 +179,6 @@ def _text(value: object, field: str, most: int) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
         raise Invalid(lazy_gettext("Give a text of 1 to %(most)s characters.", most=most), field=field)
     return value
-
-
-@blueprint.get("/customers/<reference>/usage")
-@require_api_key
-@describe(Listed[shapes.UsageRow], query=shapes.UsageQuery, problems=(UnknownCustomer,))
-def read_usage(reference: str) -> ResponseReturnValue:
-    """Usage per day and meter, from `start` up to, not including, `end`."""
-    customer = find_customer(reference)
-    this_month = service.period_of_moment(utc_now(), settings().timezone)
-    start, end = _day("start", this_month.start), _day("end", this_month.end)
-    if not timedelta(0) < end - start <= timedelta(days=MAX_USAGE_DAYS):
-        raise Invalid(lazy_gettext("The end must come after the start, within 400 days."), field="end")
-    days = service.usage_by_day(customer.customer_id, start, end)
-    return jsonify(api.listed([_day_json(day) for day in days], None))
-
-
-def _day(field: str, default: date) -> date:
-    try:
-        return date.fromisoformat(request.args.get(field) or default.isoformat())
-    except ValueError as error:
-        raise Invalid(lazy_gettext("Give a day such as 2026-12-01."), field=field) from error
-
-
-def _day_json(day: UsageDay) -> dict[str, Any]:
-    return {
-        "day": day.day.isoformat(),
-        "meter": day.meter,
-        "unit": day.unit,
-        "quantity": format(day.quantity.normalize(), "f"),
-        "events": day.events,
-        "charge": _money(day.charge_micros),
-    }
 
 
 @blueprint.get("/meters")

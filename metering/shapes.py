@@ -151,15 +151,80 @@ class Price(Struct):
 
 class UsageQuery(Struct):
     start: Annotated[date | UnsetType, Meta(description="The first day; of this month by default.")] = UNSET
-    end: Annotated[date | UnsetType, Meta(description="The day after the last one.")] = UNSET
+    end: Annotated[
+        date | UnsetType, Meta(description="The day after the last one; at most 400 days, 31 by the hour.")
+    ] = UNSET
+    by: Literal["day", "hour"] = "day"
+    meter: MeterCode | UnsetType = UNSET
+    group_by: Annotated[
+        str | UnsetType,
+        Meta(description="Names of dimensions to split by, with commas between.", examples=["model"]),
+    ] = UNSET
 
 
 class UsageRow(Struct):
-    """What a meter counted in a day, and what that cost with VAT."""
+    """What a meter counted in a day or hour, and what that cost with VAT."""
 
     day: date
+    hour: datetime | None
     meter: MeterCode
     unit: str
+    dimensions: dict[str, str | None]
     quantity: AnyNumber
     events: int
     charge: Money
+    events_url: str
+
+
+class EventsQuery(Struct):
+    start: Annotated[
+        str | UnsetType,
+        Meta(description="A day, or a moment with its offset.", examples=["2026-12-01"]),
+    ] = UNSET
+    end: Annotated[str | UnsetType, Meta(description="Up to, not including.")] = UNSET
+    period: (
+        Annotated[str, Meta(description="The month billed.", pattern="^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+        | UnsetType
+    ) = UNSET
+    meter: MeterCode | UnsetType = UNSET
+    price: Annotated[
+        str | UnsetType, Meta(description="Ids of prices, with commas between.", examples=["3,7"])
+    ] = UNSET
+    dimensions: Annotated[
+        str | UnsetType,
+        Meta(description="Values of dimensions, as a JSON object.", examples=['{"model": "large"}']),
+    ] = UNSET
+    late: Annotated[
+        Literal["false", "true"],
+        Meta(description="Only what came, or was taken back, after its period was closed."),
+    ] = "false"
+
+
+class EventsPaging(EventsQuery):
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str | UnsetType, Meta(description="`next_cursor` of the page before.")] = UNSET
+
+
+class EventCharge(Struct):
+    """What an event counted for one meter, and what that cost with VAT; `returned` when it was taken back."""
+
+    meter: MeterCode
+    price: int
+    quantity: AnyNumber
+    charge: Money
+    returned: Money
+
+
+class RecordedEvent(Struct):
+    """An event as it was taken. `transaction` is the number of the movement that its charge is part of."""
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    period: str
+    data: Any
+    charges: list[EventCharge]
+    voided_at: datetime | None
+    transaction: int | None
+    void_transaction: int | None

@@ -6,24 +6,26 @@ counts for the last day: so the days of a period always add up to what was debit
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, TypeAlias
 
+from sqlalchemy import cast as cast_to
 from sqlalchemy import func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from app.clock import utc_now
 from app.config import settings
 from app.db import db
-from metering.catalog import current_catalog
+from metering.catalog import MeterRule, current_catalog
 from metering.models import UsageHour, UsageRollup, UsageTotal
 from metering.periods import day_of, midnight, period_of_day
 
 # A transaction that was open during the last run may have committed since.
 OVERLAP: Final = timedelta(minutes=10)
 BURN_DAYS: Final = 7
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 EPOCH: Final = "2000-01-01T00:00:00Z"
 
 _SPAN = "SELECT min(time) AS first, max(time) AS last FROM usage_event WHERE changed_at >= :since"
@@ -56,7 +58,10 @@ SET quantity = EXCLUDED.quantity, events = EXCLUDED.events, charge_micros = EXCL
 
 @dataclass(frozen=True, slots=True)
 class UsageDay:
-    """What a customer used of a meter on a day in the provider's zone, and what that cost with VAT."""
+    """What a customer used of a meter on a day in the provider's zone, and what that cost with VAT.
+
+    `hour` is set where usage is read by the hour, `dimensions` where it is split by some.
+    """
 
     day: date
     meter: str
@@ -65,6 +70,24 @@ class UsageDay:
     quantity: Decimal
     events: int
     charge_micros: int
+    hour: datetime | None = None
+    dimensions: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How usage is read: per day or hour, of all meters or one, split by the values of some dimensions.
+
+    Usage too fresh to be rolled up counts for the last day or hour, and for no value of a dimension.
+    """
+
+    by_hour: bool = False
+    meter_id: int | None = None
+    dimensions: tuple[str, ...] = ()
+
+
+WHOLE_DAYS: Final = Split()
+_Key: TypeAlias = tuple[date, datetime | None, int, tuple[str | None, ...]]
 
 
 def roll_up() -> None:
@@ -87,43 +110,54 @@ def roll_up() -> None:
     rollup.rolled_up_to = now
 
 
-def usage_by_day(customer_id: int, start: date, end: date) -> list[UsageDay]:
+def usage_by_day(customer_id: int, start: date, end: date, split: Split = WHOLE_DAYS) -> list[UsageDay]:
     """Usage per day and meter from `start` up to, not including, `end`; days without usage are left out."""
     zone = settings().timezone
-    catalog = current_catalog()
     local_day = func.date(func.timezone(str(zone), UsageHour.hour)).label("day")
-    rows = db.session.execute(
-        select(
-            local_day,
-            UsageHour.meter_id,
-            func.sum(UsageHour.quantity).label("quantity"),
-            func.sum(UsageHour.events).label("events"),
-            func.sum(UsageHour.charge_micros).label("charge_micros"),
-        )
-        .where(
-            UsageHour.customer_id == customer_id,
-            UsageHour.hour >= midnight(start, zone),
-            UsageHour.hour < midnight(end, zone),
-        )
-        .group_by(local_day, UsageHour.meter_id)
+    values = [
+        cast_to(UsageHour.dimensions, JSONB)[name].astext.label(f"value_{number}")
+        for number, name in enumerate(split.dimensions)
+    ]
+    parts = [local_day, *([UsageHour.hour] if split.by_hour else []), UsageHour.meter_id, *values]
+    query = select(*parts, *_SUMS).where(
+        UsageHour.customer_id == customer_id,
+        UsageHour.hour >= midnight(start, zone),
+        UsageHour.hour < midnight(end, zone),
     )
-    days: dict[tuple[date, int], UsageDay] = {}
-    for row in rows:
-        meter = catalog.meters[row.meter_id]
-        days[row.day, row.meter_id] = UsageDay(
-            row.day,
-            meter.code,
-            meter.names,
-            meter.unit,
-            row.quantity,
-            int(row.events),
-            int(row.charge_micros),
-        )
-    for fresh, meter_id in _not_rolled_up(customer_id, start, end):
-        known = days.get((fresh.day, meter_id))
-        days[fresh.day, meter_id] = fresh if known is None else _added(known, fresh)
-    found = [one for one in days.values() if one.quantity or one.charge_micros or one.events]
-    return sorted(found, key=lambda one: (one.day, one.meter))
+    if split.meter_id is not None:
+        query = query.where(UsageHour.meter_id == split.meter_id)
+    meters = current_catalog().meters
+    found: dict[_Key, UsageDay] = {}
+    for row in db.session.execute(query.group_by(*parts)):
+        key = (row.day, row.hour if split.by_hour else None, row.meter_id, tuple(row[-3 - len(values) : -3]))
+        found[key] = _usage(key, meters[row.meter_id], split, row)
+    for key, fresh in _not_rolled_up(customer_id, start, end, split, meters):
+        known = found.get(key)
+        found[key] = fresh if known is None else _added(known, fresh)
+    used = [one for one in found.values() if one.quantity or one.charge_micros or one.events]
+    return sorted(used, key=lambda one: (one.day, one.hour or EARLIEST, one.meter, str(one.dimensions)))
+
+
+_SUMS: Final = (
+    func.sum(UsageHour.quantity).label("quantity"),
+    func.sum(UsageHour.events).label("events"),
+    func.sum(UsageHour.charge_micros).label("charge_micros"),
+)
+
+
+def _usage(key: _Key, meter: MeterRule, split: Split, sums: Any) -> UsageDay:
+    day, hour, _, values = key
+    return UsageDay(
+        day,
+        meter.code,
+        meter.names,
+        meter.unit,
+        sums.quantity,
+        int(sums.events),
+        int(sums.charge_micros),
+        hour,
+        dict(zip(split.dimensions, values, strict=True)),
+    )
 
 
 def _added(known: UsageDay, fresh: UsageDay) -> UsageDay:
@@ -135,8 +169,12 @@ def _added(known: UsageDay, fresh: UsageDay) -> UsageDay:
     )
 
 
-def _not_rolled_up(customer_id: int, start: date, end: date) -> list[tuple[UsageDay, int]]:
+def _not_rolled_up(
+    customer_id: int, start: date, end: date, split: Split, meters: Mapping[int, MeterRule]
+) -> list[tuple[_Key, UsageDay]]:
     """Per period and meter what the totals have beyond the rolled-up hours, on its last day so far."""
+    zone, now = settings().timezone, utc_now()
+    first = period_of_day(start).start
     totals = (
         select(
             UsageTotal.period_start,
@@ -147,44 +185,38 @@ def _not_rolled_up(customer_id: int, start: date, end: date) -> list[tuple[Usage
         )
         .where(
             UsageTotal.customer_id == customer_id,
-            UsageTotal.period_start >= period_of_day(start).start,
+            UsageTotal.period_start >= first,
             UsageTotal.period_start < end,
         )
         .group_by(UsageTotal.period_start, UsageTotal.meter_id)
     )
     hours = (
-        select(
-            UsageHour.period_start,
-            UsageHour.meter_id,
-            func.sum(UsageHour.quantity).label("quantity"),
-            func.sum(UsageHour.events).label("events"),
-            func.sum(UsageHour.charge_micros).label("charge_micros"),
-        )
-        .where(
-            UsageHour.customer_id == customer_id,
-            UsageHour.hour >= midnight(period_of_day(start).start, settings().timezone),
-        )
+        select(UsageHour.period_start, UsageHour.meter_id, *_SUMS)
+        .where(UsageHour.customer_id == customer_id, UsageHour.hour >= midnight(first, zone))
         .group_by(UsageHour.period_start, UsageHour.meter_id)
     )
     rolled_up = {(row.period_start, row.meter_id): row for row in db.session.execute(hours)}
-    meters = current_catalog().meters
-    today = day_of(utc_now(), settings().timezone)
-    found = []
+    found: list[tuple[_Key, UsageDay]] = []
     for row in db.session.execute(totals):
-        day = min(today, period_of_day(row.period_start).end - timedelta(days=1))
+        if split.meter_id not in (None, row.meter_id):
+            continue
+        last = min(now, midnight(period_of_day(row.period_start).end, zone) - timedelta(hours=1))
+        hour = last.replace(minute=0, second=0, microsecond=0) if split.by_hour else None
+        key = (day_of(last, zone), hour, row.meter_id, (None,) * len(split.dimensions))
+        fresh = _usage(key, meters[row.meter_id], split, row)
         known = rolled_up.get((row.period_start, row.meter_id))
-        meter = meters[row.meter_id]
-        fresh = UsageDay(
-            day,
-            meter.code,
-            meter.names,
-            meter.unit,
-            row.quantity - (known.quantity if known else 0),
-            int(row.events - (known.events if known else 0)),
-            int(row.charge_micros - (known.charge_micros if known else 0)),
-        )
-        if start <= day < end and (fresh.quantity or fresh.events or fresh.charge_micros):
-            found.append((fresh, row.meter_id))
+        if known is not None:
+            fresh = _added(
+                fresh,
+                replace(
+                    fresh,
+                    quantity=-known.quantity,
+                    events=-int(known.events),
+                    charge_micros=-int(known.charge_micros),
+                ),
+            )
+        if start <= fresh.day < end and (fresh.quantity or fresh.events or fresh.charge_micros):
+            found.append((key, fresh))
     return found
 
 
