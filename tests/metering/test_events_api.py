@@ -7,8 +7,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from cloudevents.core.bindings.http import to_binary_event, to_structured_event
-from cloudevents.core.v1.event import CloudEvent
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -191,25 +189,6 @@ def test_without_a_valid_key_nothing_is_taken(client: FlaskClient) -> None:
         headers = {"Authorization": header} if header else {}
         refused = client.post("/v1/events", json=[{}], headers=headers)
         assert (refused.status_code, body(refused)["code"]) == (401, "unauthorized")
-
-
-def test_the_cloudevents_sdk_is_understood_structured_and_binary(provider: Provider) -> None:
-    def event(number: int) -> CloudEvent:
-        attributes = {
-            "id": f"sdk-{number}",
-            "source": "https://example.nl/model",
-            "type": "llm.completion",
-            "subject": "acme",
-            "time": utc_now(),
-            "specversion": "1.0",
-            "datacontenttype": "application/json",
-        }
-        return CloudEvent(attributes=attributes, data={"tokens": 100, "model": "größe"})
-
-    for message in (to_structured_event(event(1)), to_binary_event(event(2))):
-        sent = provider.api.post("/v1/events", data=message.body, headers=dict(message.headers))
-        assert body(sent)["accepted"] == 1, sent.text
-    assert provider.available() == -200 * TOKEN
 
 
 def test_an_event_close_to_a_months_end_is_found_in_the_neighbouring_month(
