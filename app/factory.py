@@ -26,10 +26,10 @@ from invoicing import cli as invoicing_cli
 from invoicing import credit_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
-from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api
+from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api, usage_api
 from metering import api as metering_api
+from metering import cli as metering_cli
 from metering import service as metering
-from metering import usage_api
 from topups import api as topups_api
 from topups import cli as topups_cli
 from topups import refunds_api, webhooks
@@ -60,6 +60,7 @@ BLUEPRINTS = (
 )
 COMMANDS = (
     ledger_cli.group,
+    metering_cli.group,
     topups_cli.group,
     invoicing_cli.group,
     cli.jobs,

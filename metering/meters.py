@@ -7,7 +7,7 @@ so every process notices.
 import re
 from collections.abc import Collection, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from flask_babel import lazy_gettext
@@ -21,7 +21,7 @@ from app.errors import Conflict, Invalid, NotFound, Text
 from metering.aggregation import AGGREGATIONS, MAX_DIMENSION
 from metering.catalog import Catalog, MeterRule, keep_catalog, load_catalog
 from metering.models import Meter, MeterCatalog, MeterPrice
-from metering.prices import PriceInvalid, decode_definition, encode_definition, is_ambiguous
+from metering.prices import Price, PriceInvalid, decode_definition, encode_definition, is_ambiguous
 
 MAX_DIMENSIONS: Final = 5
 LANGUAGES: Final = ("en", "nl")
@@ -190,16 +190,10 @@ def publish_price(code: str, document: Mapping[str, Any], customer_id: int | Non
     Periods that have begun keep their prices; only a meter's first price joins them. Raises UnknownMeter,
     Invalid naming the field, PriceAmbiguous.
     """
-    facts = dict(document)
-    currency = facts.pop("currency", settings().currency)
-    if currency != settings().currency:
-        raise CurrencyNotSupported(field="currency")
-    effective_from = _day(facts.pop("effective_from", None))
-    given_when = facts.pop("when", None)
-    definition = _definition(facts)
+    asked = _asked(document)
     version = _lock_catalog()
     meter = find_meter(code)
-    when = _when(given_when, meter)
+    when = _when(asked.when, meter)
     published = db.session.scalars(
         select(MeterPrice.applies_when).where(
             MeterPrice.meter_id == meter.meter_id, MeterPrice.customer_id.is_not_distinct_from(customer_id)
@@ -211,15 +205,46 @@ def publish_price(code: str, document: Mapping[str, Any], customer_id: int | Non
         meter_id=meter.meter_id,
         customer_id=customer_id,
         catalog_version=version,
-        currency=currency,
-        effective_from=effective_from,
+        currency=settings().currency,
+        effective_from=asked.effective_from,
         applies_when=when,
-        definition=definition,
+        definition=asked.definition,
         created_at=utc_now(),
     )
     db.session.add(price)
     db.session.flush()
     return price_json(price)
+
+
+class _Asked(NamedTuple):
+    """A price as it was asked for; whether its `when` fits is known once the meter is."""
+
+    effective_from: date | None
+    when: object
+    definition: dict[str, Any]
+
+
+def _asked(document: Mapping[str, Any]) -> _Asked:
+    facts = dict(document)
+    if facts.pop("currency", settings().currency) != settings().currency:
+        raise CurrencyNotSupported(field="currency")
+    return _Asked(_day(facts.pop("effective_from", None)), facts.pop("when", None), _definition(facts))
+
+
+def price_to_try(code: str, document: Mapping[str, Any]) -> Price:
+    """A price as it would be published, without an id. Raises UnknownMeter, Invalid, PriceAmbiguous."""
+    asked = _asked(document)
+    meter = find_meter(code)
+    when = _when(asked.when, meter)
+    published = db.session.scalars(
+        select(MeterPrice.applies_when).where(
+            MeterPrice.meter_id == meter.meter_id, MeterPrice.customer_id.is_(None)
+        )
+    ).all()
+    if is_ambiguous(when, published):
+        raise PriceAmbiguous(field="when")
+    definition = decode_definition(asked.definition)
+    return Price(0, meter.meter_id, 0, None, tuple(sorted(when.items())), definition)
 
 
 def _definition(document: dict[str, Any]) -> dict[str, Any]:

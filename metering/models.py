@@ -331,11 +331,14 @@ class UsageHour(Model):
 
 
 class UsageRollup(Model):
-    """One row: events changed up to this moment are in `usage_hour`."""
+    """One row: events changed up to this moment are in `usage_hour`; events of months before `kept_from`
+    are no longer kept.
+    """
 
     __tablename__ = "usage_rollup"
 
     rollup_id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     rolled_up_to: Mapped[UtcDateTime]
+    kept_from: Mapped[date | None] = mapped_column(Date)
 
     __table_args__ = (CheckConstraint("rollup_id = 1", name="one_row"),)

@@ -605,6 +605,8 @@ def topups():
         sa.Column("purpose", sa.String(length=8), nullable=False),
         sa.Column("invoice_number", sa.String(length=32), nullable=True),
         sa.Column("amount_micros", sa.BigInteger(), nullable=False),
+        sa.Column("fee_micros", sa.BigInteger(), nullable=False),
+        sa.Column("fee_vat_micros", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("method", sa.String(length=32), nullable=True),
         sa.Column("sequence_type", sa.String(length=12), nullable=False),
@@ -661,6 +663,10 @@ def topups():
         sa.CheckConstraint(
             "amount_micros > 0 AND mod(amount_micros, 10000) = 0", name="ck_top_up_amount_whole_cents"
         ),
+        sa.CheckConstraint(
+            "fee_micros >= 0 AND mod(fee_micros, 10000) = 0", name="ck_top_up_fee_whole_cents"
+        ),
+        sa.CheckConstraint("fee_vat_micros BETWEEN 0 AND fee_micros", name="ck_top_up_fee_vat_within_fee"),
         sa.CheckConstraint(
             "provisional_micros BETWEEN 0 AND amount_micros", name="ck_top_up_provisional_within_amount"
         ),
@@ -930,6 +936,7 @@ def metering():
         "usage_rollup",
         sa.Column("rollup_id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("rolled_up_to", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("kept_from", sa.Date(), nullable=True),
         sa.CheckConstraint("rollup_id = 1", name="ck_usage_rollup_one_row"),
         sa.PrimaryKeyConstraint("rollup_id", name="pk_usage_rollup"),
     )

@@ -1,0 +1,176 @@
+"""Trying a price before it is published: a past month rated again with it, per customer. Writes nothing.
+
+Everything else of the month stays as it was: quantities, VAT rates, and the other prices that were frozen for
+each customer's period. A customer's own prices override the tried one, as they would the published one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from flask_babel import lazy_gettext
+from sqlalchemy import func, select
+
+from app.customers.models import Customer
+from app.db import db
+from app.errors import Conflict
+from metering.aggregation import ADDITIVE
+from metering.catalog import current_catalog
+from metering.meters import price_to_try
+from metering.models import UsageHour, UsagePeriod, UsageTotal
+from metering.prices import Price, price_for
+from metering.rating import EXACT, Usage, gross_micros, net_of, sum_exact
+
+TRIED: Final = 0
+ZERO: Final = Decimal(0)
+
+
+class CannotBeTried(Conflict):
+    code = "cannot_be_tried"
+    title = lazy_gettext(
+        "This meter does not add up per event: only a price that replaces one in force can be tried."
+    )
+
+
+class Slice(NamedTuple):
+    """Usage of one price with one set of dimension values."""
+
+    price_id: int
+    dimensions: Mapping[str, str]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a customer's month of the meter cost, and would have cost; `…_micros` with VAT."""
+
+    customer_id: int
+    reference: str
+    net: Decimal
+    tried_net: Decimal
+    gross_micros: int
+    tried_gross_micros: int
+
+    @property
+    def more_micros(self) -> int:
+        """What the customer would have paid more; negative is less."""
+        return self.tried_gross_micros - self.gross_micros
+
+
+def with_tried(in_force: Sequence[Price], tried: Price) -> list[Price]:
+    """The prices of a period as if the tried one had been among the provider's, in order of choice."""
+    others = [p for p in in_force if p.customer_id is not None or p.when != tried.when]
+    return sorted([*others, tried], key=lambda price: (price.customer_id is None, -len(price.when)))
+
+
+def _replaces(in_force: Sequence[Price], tried: Price) -> bool:
+    return any(price.customer_id is None and price.when == tried.when for price in in_force)
+
+
+def rated_again(
+    totals: Mapping[int, Usage], slices: Iterable[Slice], in_force: Sequence[Price], tried: Price
+) -> dict[int, Usage]:
+    """The usage per price with the tried price among them. Pure.
+
+    A price with the same `when` hands over all it has; from the others goes what the tried price would
+    be chosen for.
+    """
+    prices = with_tried(in_force, tried)
+    usages = dict(totals)
+    for price in in_force:
+        if price.customer_id is None and price.when == tried.when:
+            moved = usages.pop(price.price_id, None)
+            if moved is not None:
+                usages[TRIED] = moved
+            return usages
+    for one in slices:
+        chosen = price_for(prices, one.dimensions)
+        if chosen is not tried or one.price_id not in usages:
+            continue
+        usages[one.price_id] = _less(usages[one.price_id], one.usage)
+        usages[TRIED] = _more(usages.get(TRIED, Usage(ZERO, 0)), one.usage)
+    return usages
+
+
+def _less(usage: Usage, part: Usage) -> Usage:
+    return Usage(EXACT.subtract(usage.quantity, part.quantity), usage.events - part.events)
+
+
+def _more(usage: Usage, part: Usage) -> Usage:
+    return Usage(EXACT.add(usage.quantity, part.quantity), usage.events + part.events)
+
+
+def try_price(code: str, document: Mapping[str, Any], period_start: date) -> list[Difference]:
+    """Rate a period again for all customers who used the meter in it; the greatest differences first.
+
+    Raises UnknownMeter, Invalid, PriceAmbiguous, CannotBeTried.
+    """
+    tried = price_to_try(code, document)
+    catalog = current_catalog()
+    totals = _totals(tried.meter_id, period_start)
+    definitions = {price.price_id: price.definition for price in catalog.prices.values()}
+    definitions[TRIED] = tried.definition
+    slices: dict[int, list[Slice]] | None = None
+    found = []
+    for row in db.session.execute(
+        select(UsagePeriod.customer_id, UsagePeriod.vat_rate, UsagePeriod.catalog_version, Customer.reference)
+        .join(Customer, Customer.customer_id == UsagePeriod.customer_id)
+        .where(UsagePeriod.period_start == period_start)
+    ):
+        mine = totals.get(row.customer_id)
+        if mine is None:
+            continue
+        in_force = catalog.in_force(tried.meter_id, period_start, row.catalog_version, row.customer_id)
+        if slices is None and not _replaces(in_force, tried):
+            if catalog.meters[tried.meter_id].aggregation not in ADDITIVE:
+                raise CannotBeTried
+            slices = _slices(tried.meter_id, period_start)
+        then = rated_again(mine, (slices or {}).get(row.customer_id, ()), in_force, tried)
+        found.append(
+            Difference(
+                row.customer_id,
+                row.reference,
+                sum_exact([net_of(definitions[i], usage) for i, usage in mine.items()]),
+                sum_exact([net_of(definitions[i], usage) for i, usage in then.items()]),
+                sum(gross_micros(definitions[i], usage, row.vat_rate) for i, usage in mine.items()),
+                sum(gross_micros(definitions[i], usage, row.vat_rate) for i, usage in then.items()),
+            )
+        )
+    return sorted(found, key=lambda one: (-abs(one.more_micros), one.reference))
+
+
+def _totals(meter_id: int, period_start: date) -> dict[int, dict[int, Usage]]:
+    found: dict[int, dict[int, Usage]] = {}
+    for row in db.session.execute(
+        select(
+            UsageTotal.customer_id,
+            UsageTotal.price_id,
+            (UsageTotal.quantity + UsageTotal.late_quantity).label("quantity"),
+            (UsageTotal.events + UsageTotal.late_events).label("events"),
+        ).where(UsageTotal.period_start == period_start, UsageTotal.meter_id == meter_id)
+    ):
+        found.setdefault(row.customer_id, {})[row.price_id] = Usage(row.quantity, row.events)
+    return found
+
+
+def _slices(meter_id: int, period_start: date) -> dict[int, list[Slice]]:
+    """Usage per price and dimension values, from what was rolled up."""
+    found: dict[int, list[Slice]] = {}
+    for row in db.session.execute(
+        select(
+            UsageHour.customer_id,
+            UsageHour.price_id,
+            UsageHour.dimensions,
+            func.sum(UsageHour.quantity).label("quantity"),
+            func.sum(UsageHour.events).label("events"),
+        )
+        .where(UsageHour.period_start == period_start, UsageHour.meter_id == meter_id)
+        .group_by(UsageHour.customer_id, UsageHour.price_id, UsageHour.dimensions)
+    ):
+        dimensions = msgspec.json.decode(row.dimensions, type=dict[str, str])
+        part = Slice(row.price_id, dimensions, Usage(row.quantity, int(row.events)))
+        found.setdefault(row.customer_id, []).append(part)
+    return found
