@@ -11,10 +11,11 @@ from app.customers.service import find_customer
 from app.db import db, unit_of_work
 from app.errors import AppError
 from app.i18n import in_locale
-from invoicing import runs, service
+from invoicing import export_cli, runs, service
 from invoicing.documents import without_document
 
 group = AppGroup("invoicing", help="Periods and invoices.")
+group.add_command(export_cli.group)
 PATIENCE_SECONDS: Final = 600
 
 

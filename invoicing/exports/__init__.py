@@ -1,0 +1,1 @@
+"""What leaves for the bookkeeper and the tax office: declarations per quarter, the journal, balances."""

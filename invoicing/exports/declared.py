@@ -1,0 +1,107 @@
+"""What of the issued documents is declared in a quarter, and how each tax treatment is declared.
+
+Domestic VAT is declared by the date of the invoice (factuurstelsel); services to businesses and consumers in
+other EU countries by the quarter in which they were supplied, the last day of their period; credit notes by
+their own date.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from app.config import settings
+from app.db import db
+from invoicing.exports.quarters import Quarter
+from invoicing.models import CREDIT_NOTE, Invoice, InvoiceTax
+from invoicing.tax import Category
+from invoicing.tax_rates import EU_COUNTRIES
+
+
+class Kind(StrEnum):
+    """Where a tax total is declared."""
+
+    DOMESTIC = "domestic"
+    OSS = "oss"
+    ICP = "icp"
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One tax total of one document; below zero for credit notes. `supplied` is its period's quarter."""
+
+    kind: Kind
+    number: str
+    day: date
+    supplied: Quarter
+    buyer: dict[str, Any]
+    category: str
+    percent: Decimal
+    taxable_cents: int
+    vat_cents: int
+
+
+def kind_of(category: str, buyer_country: str, seller_country: str) -> Kind:
+    if buyer_country == seller_country:
+        return Kind.DOMESTIC
+    if buyer_country not in EU_COUNTRIES:
+        return Kind.OUTSIDE
+    return Kind.ICP if category == Category.REVERSE_CHARGE else Kind.OSS
+
+
+def declared_on(kind: Kind, *, is_credit_note: bool, issued: date, period_end: date) -> date:
+    """The day by which a tax total falls in a quarter."""
+    if is_credit_note or kind in {Kind.DOMESTIC, Kind.OUTSIDE}:
+        return issued
+    return period_end - timedelta(days=1)
+
+
+def declared_in(quarter: Quarter) -> Iterator[Declared]:
+    """All that is declared in a quarter, by document number."""
+    rows = db.session.execute(
+        select(
+            Invoice.number,
+            Invoice.kind,
+            Invoice.issue_date,
+            Invoice.period_end,
+            Invoice.buyer,
+            InvoiceTax.category,
+            InvoiceTax.percent,
+            InvoiceTax.taxable_cents,
+            InvoiceTax.vat_cents,
+        )
+        .join(
+            InvoiceTax,
+            (InvoiceTax.customer_id == Invoice.customer_id) & (InvoiceTax.invoice_id == Invoice.invoice_id),
+        )
+        .where(
+            or_(
+                Invoice.issue_date.between(quarter.start, quarter.end),
+                Invoice.period_end.between(quarter.start, quarter.end + timedelta(days=1)),
+            )
+        )
+        .order_by(Invoice.number, InvoiceTax.position)
+    )
+    for row in rows:
+        kind = kind_of(row.category, row.buyer["country"], settings().provider.country)
+        is_note = row.kind == CREDIT_NOTE
+        day = declared_on(kind, is_credit_note=is_note, issued=row.issue_date, period_end=row.period_end)
+        if not quarter.start <= day < quarter.end:
+            continue
+        sign = -1 if is_note else 1
+        yield Declared(
+            kind=kind,
+            number=row.number,
+            day=day,
+            supplied=Quarter.of(row.period_end - timedelta(days=1)),
+            buyer=row.buyer,
+            category=row.category,
+            percent=row.percent,
+            taxable_cents=sign * row.taxable_cents,
+            vat_cents=sign * row.vat_cents,
+        )
