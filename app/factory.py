@@ -77,6 +77,7 @@ SCHEDULE = (
     Recurring("metering.jobs.accrue_levels", timedelta(hours=1), "bulk"),
     Recurring("metering.jobs.create_partitions", timedelta(days=1), "bulk"),
     Recurring("invoicing.jobs.close_due", timedelta(minutes=10)),
+    Recurring("invoicing.jobs.tell_overdue", timedelta(hours=12), "bulk"),
     Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),

@@ -8,14 +8,16 @@ import structlog
 
 from app.clock import utc_now
 from app.config import settings
-from app.db import db, unit_of_work
+from app.db import db, in_unit_of_work, unit_of_work
+from app.i18n import local_date
 from app.jobs import enqueue
 from app.pdf import PdfNotMade
-from invoicing import documents, paid_copies, runs
+from invoicing import documents, paid_copies, runs, telling
 from invoicing.notices import render
 
 _log = structlog.get_logger("invoicing")
 RENDERED_PER_SWEEP: Final = 200
+OVERDUE_IS_NEWS: Final = timedelta(days=30)
 
 
 def close_due() -> None:
@@ -37,6 +39,13 @@ def render_chunk(run_id: str, position: int) -> None:
 
 def render_document(number: str) -> None:
     render(number)
+
+
+def tell_overdue() -> None:
+    """Tell programs of invoices that became overdue lately: each once, when no payment is under way."""
+    today = local_date(utc_now())
+    for customer_id, number in telling.overdue_since(today - OVERDUE_IS_NEWS, today):
+        in_unit_of_work(telling.tell_if_overdue, customer_id, number)
 
 
 def make_paid_copy(number: str) -> None:

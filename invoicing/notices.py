@@ -10,7 +10,7 @@ from app.customers.service import billing_email, get_customer
 from app.db import db, in_unit_of_work
 from app.mail import Attachment
 from app.pdf import render_pdf
-from invoicing import documents, paper, reading, wording
+from invoicing import documents, paper, reading, telling, wording
 from invoicing.models import CREDIT_NOTE, Invoice
 from invoicing.ubl.document import profile as profile_of_document
 from invoicing.ubl.document import xml_of
@@ -87,7 +87,8 @@ def _release(customer_id: int, invoice_id: UUID, files: dict[str, bytes], proble
 
 
 def mail_invoice(invoice: Invoice) -> None:
-    """Mail the stored files in the document's own language, once per number."""
+    """Mail the stored files in the document's own language, and tell programs; once per number."""
+    telling.issued(invoice)
     mail.send(
         MAIL_TEMPLATE,
         to=billing_email(get_customer(invoice.customer_id)),

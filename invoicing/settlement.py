@@ -5,7 +5,6 @@ allocation row and one transfer between prepaid (or the customer's credits) and 
 open invoice never stand beside each other: what there is of the one pays the other.
 """
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,6 +16,7 @@ from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import MICROS_PER_CENT
+from invoicing import telling
 from invoicing.due import allocate
 from invoicing.models import Allocation, Invoice
 from topups import service as topups
@@ -123,13 +123,7 @@ def _allocate(invoice: Invoice, top_up_id: str | None, amount_micros: int) -> No
     invoice.settled_at = now if invoice.outstanding_micros == 0 else None
     db.session.flush()
     if invoice.settled_at is not None:
+        telling.paid(invoice, allocation.reference)
         enqueue(
             "invoicing.jobs.make_paid_copy", invoice.number, queue="bulk", job_id=f"paid-{invoice.number}"
         )
-
-
-def paid_on(invoice: Invoice) -> datetime | None:
-    """When the last of it was paid; at its issue when nothing was due."""
-    if invoice.outstanding_micros:
-        return None
-    return invoice.settled_at or invoice.issued_at

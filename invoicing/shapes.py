@@ -1,5 +1,6 @@
 """The API's shapes of invoices: money as decimal strings, dates as days, a period without its end day."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,6 @@ from invoicing import wording
 from invoicing.models import Invoice, InvoiceLine, InvoiceTax
 from invoicing.reading import Listed
 from invoicing.references import reference_of
-from invoicing.settlement import paid_on
 
 
 def invoice_json(listed: Listed) -> dict[str, Any]:
@@ -57,6 +57,13 @@ def payment_reference(invoice: Invoice) -> str | None:
     if invoice.due_cents <= 0:
         return None
     return reference_of(invoice.number, str(invoice.buyer["country"]))
+
+
+def paid_on(invoice: Invoice) -> datetime | None:
+    """When the last of it was paid; at its issue when nothing was due."""
+    if invoice.outstanding_micros:
+        return None
+    return invoice.settled_at or invoice.issued_at
 
 
 def _line_json(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:

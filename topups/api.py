@@ -19,27 +19,11 @@ from app.i18n import LANGUAGES, in_locale
 from app.money import InvalidMoney, Money
 from app.reference.statements import Listed, Paging, describe
 from topups import errors, service, shapes
-from topups.consents import consent_of
-from topups.decision_log import latest
-from topups.models import AutoTopUp, PaymentMethod, TopUp
+from topups.api_json import NO_RULE, auto_top_up_json, payment_method_json, top_up_json
 
 blueprint = Blueprint("topups_api", __name__, url_prefix="/v1")
 
 MAX_ADDRESS: Final = 45
-# A rule as it is read; all of it may be sent back, and what only the service says is then ignored.
-_OFF: Final[dict[str, Any]] = {
-    "enabled": False,
-    "threshold": None,
-    "amount": None,
-    "target": None,
-    "monthly_maximum": None,
-    "month_used": None,
-    "month_in_flight": None,
-    "payment_methods": [],
-    "consent": None,
-    "state": "off",
-    "last_decision": None,
-}
 
 
 @blueprint.get("/customers/<reference>/top-ups")
@@ -138,7 +122,7 @@ def read_auto_top_up(reference: str) -> ResponseReturnValue:
 )
 def change_auto_top_up(reference: str) -> ResponseReturnValue:
     """Set the rule for automatic top-up; it is looked at right away."""
-    body = api.read_object(*_OFF)
+    body = api.read_object(*NO_RULE)
     consent = _consent(body)
     customer = customers.find_customer(reference)
     customer_id = customer.customer_id
@@ -170,80 +154,6 @@ def list_payment_methods(reference: str) -> ResponseReturnValue:
     customer = customers.find_customer(reference)
     methods = service.payment_methods(customer.customer_id, with_revoked=True)
     return jsonify(api.listed([payment_method_json(method) for method in methods], None))
-
-
-def top_up_json(top_up: TopUp) -> dict[str, Any]:
-    return {
-        "id": top_up.top_up_id,
-        "status": top_up.status.value,
-        "purpose": top_up.purpose,
-        "invoice": top_up.invoice_number,
-        "origin": top_up.origin,
-        "amount": Money(top_up.amount_micros).to_json(),
-        "refunded": Money(top_up.refunded_micros).to_json(),
-        "charged_back": Money(top_up.charged_back_micros).to_json(),
-        "method": top_up.method,
-        "payment_method": top_up.payment_method_id,
-        "mollie_payment_id": top_up.mollie_payment_id,
-        "checkout_url": top_up.checkout_url,
-        "failure_code": top_up.failure_code,
-        "expected_on": top_up.expected_on.isoformat() if top_up.expected_on else None,
-        "created_at": top_up.created_at.isoformat(),
-    }
-
-
-def payment_method_json(method: PaymentMethod) -> dict[str, Any]:
-    return {
-        "id": method.payment_method_id,
-        "method": method.method,
-        "status": method.status,
-        "label": service.method_label(method),
-        "mandate_reference": method.mandate_reference,
-    }
-
-
-def auto_top_up_json(customer_id: int) -> dict[str, Any]:
-    row = service.find_rule(customer_id)
-    methods = [m for m in service.payment_methods(customer_id) if m.position is not None]
-    if row is None:
-        return _OFF | {"payment_methods": [m.payment_method_id for m in methods]}
-    summary = service.summary(customer_id)
-    decision = latest(customer_id)
-    return {
-        "enabled": row.enabled,
-        "threshold": Money(row.threshold_micros).to_json(),
-        "amount": _money(row.amount_micros),
-        "target": _money(row.target_micros),
-        "monthly_maximum": Money(row.monthly_maximum_micros).to_json(),
-        "month_used": Money(summary.month_used_micros).to_json(),
-        "month_in_flight": Money(summary.month_in_flight_micros).to_json(),
-        "payment_methods": [m.payment_method_id for m in methods],
-        "consent": _consent_json(row),
-        "state": summary.state,
-        "last_decision": {
-            "at": decision.decided_at.isoformat(),
-            "outcome": "charged" if decision.top_up_id else "none",
-            "reason": decision.reason.value,
-        }
-        if decision
-        else None,
-    }
-
-
-def _consent_json(row: AutoTopUp) -> dict[str, Any] | None:
-    consent = consent_of(row)
-    if consent is None:
-        return None
-    return {
-        "text_version": consent.text_version,
-        "locale": consent.locale,
-        "given_at": consent.given_at.isoformat(),
-        "ip": consent.ip_address,
-    }
-
-
-def _money(micros: int | None) -> dict[str, str] | None:
-    return Money(micros).to_json() if micros is not None else None
 
 
 def _optional_money(body: dict[str, Any], name: str) -> int | None:

@@ -18,7 +18,7 @@ from app.jobs import enqueue
 from app.ledger.service import lock_balance, post_once
 from app.ledger.sides import Posting, Side
 from app.public_ids import customer_of
-from topups import auto, gateway, provisional, receipts, reversals, subscriptions
+from topups import auto, gateway, provisional, receipts, reversals, subscriptions, telling
 from topups.business_days import expected_debit_day
 from topups.errors import UnknownTopUp
 from topups.facts import PaymentFacts
@@ -135,6 +135,7 @@ def _paid(top_up: TopUp, facts: PaymentFacts) -> None:
     subscriptions.money_arrived(top_up.customer_id, top_up.top_up_id, top_up.amount_micros)
     auto.payment_arrived(top_up)
     receipts.promise(top_up)
+    telling.top_up_paid(top_up)
     if top_up.sequence_type == "first":
         enqueue("topups.jobs.sync_mandates", top_up.customer_id)
 
@@ -152,6 +153,7 @@ def _end(top_up: TopUp, status: Status) -> None:
     top_up.ended_at = utc_now()
     if top_up.sequence_type == "recurring":
         auto.payment_failed(top_up)
+    telling.top_up_failed(top_up)
     auto.refresh_marks(top_up.customer_id)
 
 

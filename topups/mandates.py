@@ -13,7 +13,7 @@ from app.db import db, unit_of_work
 from app.i18n import local_date
 from app.ledger.service import lock_balance
 from app.public_ids import customer_of, new_public_id
-from topups import auto, gateway, notices
+from topups import auto, gateway, notices, telling
 from topups.errors import MandatePending, MandateRevoked, UnknownPaymentMethod
 from topups.facts import MandateFacts
 from topups.models import PaymentMethod, TopUp
@@ -118,6 +118,7 @@ def _update(method: PaymentMethod, facts: MandateFacts, now: datetime) -> None:
     elif status == "valid" and method.status == "pending" and _first_payment_stands(method):
         method.status = "valid"
         db.session.flush()
+        telling.method_valid(method)
         auto.method_became_valid(method.customer_id)
     elif status == "pending":
         method.status = "pending"

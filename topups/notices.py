@@ -9,6 +9,7 @@ from app.customers.service import billing_email, get_customer
 from app.i18n import in_locale
 from app.ledger.service import get_balance
 from app.mail import Attachment, send
+from topups import telling
 from topups.consents import consent_of
 from topups.facts import ChargebackFacts, RefundFacts
 from topups.labels import failure_text, method_label
@@ -60,6 +61,7 @@ def debit_announced(top_up: TopUp, method: PaymentMethod) -> None:
 
 def paused(row: AutoTopUp) -> None:
     """The engine has stopped until the customer acts."""
+    telling.automatic_paused(row)
     _send(
         "automatic_top_up_paused",
         row.customer_id,
@@ -84,6 +86,7 @@ def switched_off(row: AutoTopUp) -> None:
 
 def mandate_revoked(method: PaymentMethod) -> None:
     """A payment method cannot be charged any more."""
+    telling.method_revoked(method)
     customer = get_customer(method.customer_id)
     with in_locale(customer.locale):
         label = method_label(method)
@@ -118,6 +121,7 @@ def refunded(top_up: TopUp, refund: RefundFacts) -> None:
 
 
 def charged_back(top_up: TopUp, chargeback: ChargebackFacts) -> None:
+    telling.top_up_charged_back(top_up, chargeback.chargeback_id)
     balance = get_balance(top_up.customer_id)
     _send(
         "chargeback",

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.clock import utc_now
 from app.db import db
 from app.errors import Conflict, NotFound
+from app.i18n import in_locale
 from app.jobs import enqueue
 from app.public_ids import customer_of, new_public_id
 from app.webhooks.endpoints import endpoints, find
@@ -46,7 +47,9 @@ def tell(
     if not wanting:
         return None
     now = utc_now()
-    content = {"type": event_type, "timestamp": now.isoformat(), "data": data()}
+    # Programs get one stable language, as from the API, whoever caused the event.
+    with in_locale("en"):
+        content = {"type": event_type, "timestamp": now.isoformat(), "data": data()}
     message_id: str | None = db.session.scalar(
         insert(WebhookMessage)
         .values(
