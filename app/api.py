@@ -96,7 +96,9 @@ def decode_json(body: bytes) -> Any:
 
 
 def read_object(*allowed: str) -> dict[str, Any]:
-    """A JSON object that has no member besides `allowed`."""
+    """A JSON object that has no member besides `allowed`; where none is, no body will do as well."""
+    if not allowed and not read_body():
+        return {}
     body = read_json()
     if not isinstance(body, dict):
         raise Invalid(lazy_gettext("Send a JSON object."), field="")

@@ -51,7 +51,7 @@ class Taken(Struct):
     balances: dict[str, StandNow]
 
 
-class EventName(Struct):
+class EventName(Struct, forbid_unknown_fields=True):
     source: Source
     id: EventId
 
@@ -64,12 +64,12 @@ class VoidedEvent(Struct):
     balance: StandNow
 
 
-class MeterName(Struct):
+class MeterName(Struct, forbid_unknown_fields=True):
     en: Annotated[str, Meta(min_length=1, max_length=120)]
     nl: Annotated[str, Meta(min_length=1, max_length=120)]
 
 
-class MeterFacts(Struct):
+class MeterFacts(Struct, forbid_unknown_fields=True):
     event_type: Annotated[str, Meta(pattern="^[!-~]{1,128}$", examples=["llm.completion"])]
     aggregation: Aggregation
     unit: Annotated[str, Meta(min_length=1, max_length=32, examples=["token"])]
@@ -90,7 +90,7 @@ class Meter(Struct):
     name: MeterName
 
 
-class _NewPrice(Struct, kw_only=True, tag_field="model"):
+class _NewPrice(Struct, kw_only=True, tag_field="model", forbid_unknown_fields=True):
     """Net amounts. `when` names the dimension values that the price is for; the most specific applies."""
 
     currency: Literal["EUR"] = "EUR"
@@ -98,7 +98,7 @@ class _NewPrice(Struct, kw_only=True, tag_field="model"):
     when: dict[str, str] | None = None
 
 
-class Tier(Struct):
+class Tier(Struct, forbid_unknown_fields=True):
     """`up_to` is inclusive; the last tier has none. `flat_amount` falls due on entering the tier."""
 
     unit_amount: Number = "0"

@@ -13,7 +13,7 @@ from app.customers.service import UnknownCustomer, find_customer
 from app.db import in_unit_of_work
 from app.errors import Invalid
 from app.money import InvalidMoney, Money
-from app.reference.statements import Listed, describe
+from app.reference.statements import Listed, Nothing, describe
 from topups import errors, service, shapes
 
 blueprint = Blueprint("refunds_api", __name__, url_prefix="/v1")
@@ -73,7 +73,7 @@ def create_refund(top_up_id: str) -> ResponseReturnValue:
 @blueprint.post("/customers/<reference>/close")
 @require_api_key
 @api.idempotent(required=True)
-@describe(shapes.Leaving, problems=(UnknownCustomer,))
+@describe(shapes.Leaving, takes=Nothing, problems=(UnknownCustomer,))
 def close_customer(reference: str) -> ResponseReturnValue:
     """Close a customer.
 

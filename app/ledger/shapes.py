@@ -16,13 +16,13 @@ Side = Literal[
 ]  # fmt: skip
 
 
-class Address(Struct):
+class Address(Struct, forbid_unknown_fields=True):
     line1: Annotated[str, Meta(max_length=200)] = ""
     postal_code: Annotated[str, Meta(max_length=16)] = ""
     city: Annotated[str, Meta(max_length=100)] = ""
 
 
-class CustomerChange(Struct, kw_only=True):
+class CustomerChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """What may be changed of a customer: what is left out stays."""
 
     reference: Annotated[Reference | UnsetType, Meta(description="Never changes.")] = UNSET
@@ -38,7 +38,7 @@ class CustomerChange(Struct, kw_only=True):
     payment_term_days: Annotated[int, Meta(ge=0, le=120)] | UnsetType | None = UNSET
 
 
-class NewCustomer(CustomerChange, kw_only=True):
+class NewCustomer(CustomerChange, kw_only=True, forbid_unknown_fields=True):
     """`kind` is business, `country` NL and `locale` the provider's where they are left out."""
 
     reference: Reference
@@ -80,7 +80,7 @@ class Overdraft(Struct):
     amount: Money
 
 
-class NewGrant(Struct):
+class NewGrant(Struct, forbid_unknown_fields=True):
     amount: Money
     expires_at: datetime | None = None
     priority: Annotated[int, Meta(ge=0, le=1000, description="The lowest is used first.")] = 100

@@ -17,7 +17,7 @@ from app.api import (
     RequestInProgress,
 )
 from app.errors import AppError, Invalid, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
-from app.reference.statements import API_KEY, DESCRIPTION, IDEMPOTENCY_KEY, Description, Problem
+from app.reference.statements import API_KEY, DESCRIPTION, IDEMPOTENCY_KEY, Description, Nothing, Problem
 
 PREFIX: Final = "/v1/"
 REFS: Final = "#/components/schemas/{name}"
@@ -157,7 +157,7 @@ def _operation(rule: Rule, view: Any, said: Description, types: _Types) -> dict[
         operation["description"] = description.strip()
     if said.takes:
         content = {media: {"schema": types.schema(wanted)} for media, wanted in said.takes.items()}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": Nothing not in said.takes.values(), "content": content}
     return operation
 
 

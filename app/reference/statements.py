@@ -64,6 +64,10 @@ class Money(msgspec.Struct):
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", examples=["EUR"])]
 
 
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """An empty object, or no body at all."""
+
+
 class Listed(msgspec.Struct, Generic[RowT]):
     """A page of a list; `next_cursor` goes into the next request's `cursor`."""
 
