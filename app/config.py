@@ -4,6 +4,7 @@ A missing or wrong value stops the start and names itself and what it should be.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
@@ -43,6 +44,17 @@ class Provider:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MethodFee:
+    """What paying by a method costs, before VAT: a fixed part, and per cent of the amount."""
+
+    fixed: Decimal
+    percentage: Decimal
+
+
+FEE_METHODS = ("ideal", "creditcard", "bancontact", "paypal", "banktransfer", "directdebit")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that can be set. Amounts are micros of the currency, durations carry their unit."""
 
@@ -66,6 +78,7 @@ class Settings:
     log_format: str = "json"
 
     provider: Provider = Provider()
+    fees: Mapping[str, MethodFee] = field(default_factory=dict)
     currency: str = "EUR"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/Amsterdam"))
     default_locale: str = "nl"
@@ -94,6 +107,9 @@ class Settings:
         for setting in fields(cls):
             if setting.name == "provider":
                 values["provider"] = _provider(environ)
+                continue
+            if setting.name == "fees":
+                values["fees"] = _fees(environ, problems)
                 continue
             name = _variable(setting.name)
             text = environ.get(name)
@@ -168,6 +184,29 @@ def _variable(name: str) -> str:
 def _provider(environ: Mapping[str, str]) -> Provider:
     given = {f.name: environ.get(f"PROVIDER_{f.name.upper()}") for f in fields(Provider)}
     return Provider(**{name: value for name, value in given.items() if value})
+
+
+def _fees(environ: Mapping[str, str], problems: list[str]) -> dict[str, MethodFee]:
+    """FEE_<METHOD> by method; a method without one is free."""
+    fees = {}
+    for method in FEE_METHODS:
+        name = f"FEE_{method.upper()}"
+        if not environ.get(name):
+            continue
+        try:
+            fees[method] = _fee(environ[name])
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    return fees
+
+
+def _fee(text: str) -> MethodFee:
+    parts = re.fullmatch(
+        r"(?P<fixed>\d{1,4}(?:\.\d{1,4})?)?\+?(?:(?P<rate>\d{1,2}(?:\.\d{1,4})?)%)?", text, re.ASCII
+    )
+    if parts is None or text.startswith("+") or text.endswith("+"):
+        raise ValueError("must be an amount, a percentage or both, such as 0.35+3.4%")
+    return MethodFee(fixed=Decimal(parts["fixed"] or 0), percentage=Decimal(parts["rate"] or 0))
 
 
 def _is_http(url: str) -> bool:

@@ -3,7 +3,8 @@
 What must travel upward between slices is subscribed here, so that no slice imports one above it.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 
 from flask import Flask
 
@@ -11,6 +12,7 @@ from app import cli, db, errors, headers, health, i18n, jobs, logs, schedule
 from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
+from app.customers.models import Customer
 from app.desk import views as desk_views
 from app.desk import webhooks as desk_webhooks
 from app.desk import webhooks_api
@@ -114,7 +116,13 @@ def _subscribe() -> None:
     """Tie the slices together upward: tax, attention, money that comes and goes."""
     metering.set_tax_resolver(invoicing.resolve_tax)
     metering.set_attention_job("topups.jobs.evaluate")
+    topups.set_fee_vat_rate(_vat_rate)
     topups.on_money_arrived(invoicing.money_arrived)
     topups.on_money_left(invoicing.money_left)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
     holds.check_holds_with(alerts.refuse_spending)
+
+
+def _vat_rate(customer: Customer, on: date) -> Decimal:
+    facts = metering.CustomerFacts(customer.customer_id, customer.kind, customer.country, customer.vat_number)
+    return invoicing.resolve_tax(facts, on).rate

@@ -55,21 +55,32 @@ def list_top_ups(reference: str) -> ResponseReturnValue:
         errors.MandateRevoked,
         errors.MandatePending,
         errors.RequestKeyReused,
+        errors.FeeNotAccepted,
         errors.PaymentRefused,
         errors.PaymentsUnavailable,
     ),
 )
 def create_top_up(reference: str) -> ResponseReturnValue:
     """Request a top-up."""
-    body = api.read_object("amount", "method", "save_method", "payment_method", "redirect_url", "consent")
+    body = api.read_object(
+        "amount", "method", "save_method", "payment_method", "redirect_url", "consent", "accepted_fee"
+    )
     customer = customers.find_customer(reference)
     amount = Money.from_json(body.get("amount"), field="amount")
+    accepted = body.get("accepted_fee")
+    accepted_fee_micros = 0 if accepted is None else Money.from_json(accepted, field="accepted_fee").micros
     # The header's key may be long and is scoped to its caller; its digest fits the row.
     request_key = "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
     consent = _consent(body)
     payment_method = _text(body, "payment_method")
     if payment_method is not None:
-        top_up = service.pay_with_mandate(customer, amount.micros, payment_method, request_key=request_key)
+        top_up = service.pay_with_mandate(
+            customer,
+            amount.micros,
+            payment_method,
+            request_key=request_key,
+            accepted_fee_micros=accepted_fee_micros,
+        )
     else:
         with in_locale(_consent_locale(consent, customer)):
             top_up = service.request_top_up(
@@ -77,6 +88,7 @@ def create_top_up(reference: str) -> ResponseReturnValue:
                 amount.micros,
                 request_key=request_key,
                 method=_text(body, "method"),
+                accepted_fee_micros=accepted_fee_micros,
                 save_method=_boolean(body, "save_method"),
                 redirect_url=_url(body),
                 consent_by=_vouched(consent),

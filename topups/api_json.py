@@ -35,6 +35,7 @@ def top_up_json(top_up: TopUp) -> dict[str, Any]:
         "invoice": top_up.invoice_number,
         "origin": top_up.origin,
         "amount": Money(top_up.amount_micros).to_json(),
+        "fee": Money(top_up.fee_micros).to_json(),
         "refunded": Money(top_up.refunded_micros).to_json(),
         "charged_back": Money(top_up.charged_back_micros).to_json(),
         "method": top_up.method,

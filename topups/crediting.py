@@ -18,7 +18,7 @@ from app.jobs import enqueue
 from app.ledger.service import lock_balance, post_once
 from app.ledger.sides import Posting, Side
 from app.public_ids import customer_of
-from topups import auto, gateway, provisional, receipts, reversals, subscriptions, telling
+from topups import auto, fees, gateway, provisional, receipts, reversals, subscriptions, telling
 from topups.business_days import expected_debit_day
 from topups.errors import UnknownTopUp
 from topups.facts import PaymentFacts
@@ -50,7 +50,7 @@ def mismatch(top_up: TopUp, facts: PaymentFacts) -> str | None:
     checks = (
         ("other_metadata", facts.top_up_id == top_up.top_up_id),
         ("other_payment", top_up.mollie_payment_id in (None, facts.payment_id)),
-        ("other_amount", facts.amount_micros == top_up.amount_micros),
+        ("other_amount", facts.amount_micros == top_up.paid_micros),
         ("other_currency", facts.currency == top_up.currency),
         ("other_mode", facts.mode == gateway.mode()),
         ("other_customer", facts.customer_id == known_psp_customer(top_up.customer_id)),
@@ -132,6 +132,7 @@ def _paid(top_up: TopUp, facts: PaymentFacts) -> None:
     )
     if credited is None:
         raise AssertionError(f"{top_up.top_up_id} was credited before it was paid")
+    fees.post_paid(top_up)
     subscriptions.money_arrived(top_up.customer_id, top_up.top_up_id, top_up.amount_micros)
     auto.payment_arrived(top_up)
     receipts.promise(top_up)

@@ -79,6 +79,11 @@ class RequestKeyReused(Conflict):
     title = lazy_gettext("This request was made before with another amount or method.")
 
 
+class FeeNotAccepted(Conflict):
+    code = "fee_not_accepted"
+    title = lazy_gettext("Paying this way costs a fee. Accept it, or choose another way to pay.")
+
+
 class PaymentRefused(Conflict):
     code = "payment_refused"
     title = lazy_gettext("This payment could not be started. Choose another way to pay or another amount.")

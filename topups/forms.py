@@ -41,6 +41,7 @@ def _is_top_up_amount(_form: FlaskForm, field: MoneyField) -> None:
         raise ValidationError(limits_text())
 
 
+_MICROS = re.compile(r"[0-9]{1,12}")
 _TOKEN = re.compile(r"[a-z0-9]{20,64}")
 
 
@@ -55,7 +56,14 @@ class TopUpForm(FlaskForm):
         validators=[InputRequired(lazy_gettext("Choose one of the ways to pay."))],
     )
     save_method = BooleanField()
+    accepted_fee = HiddenField()
     token = HiddenField()
+
+    @property
+    def accepted_fee_micros(self) -> int:
+        """The fee that the payer has seen and accepted; 0 before that."""
+        text = self.accepted_fee.data or ""
+        return int(text) if _MICROS.fullmatch(text) else 0
 
     def validate_token(self, field: HiddenField) -> None:
         if not _TOKEN.fullmatch(field.data or ""):

@@ -118,7 +118,10 @@ class Consent(Model):
 
 
 class TopUp(Model):
-    """One payment through Mollie, to the balance or for an invoice."""
+    """One payment through Mollie, to the balance or for an invoice.
+
+    What is paid is `amount_micros`, which is credited, and `fee_micros` (VAT included), which is not.
+    """
 
     __tablename__ = "top_up"
 
@@ -128,6 +131,8 @@ class TopUp(Model):
     purpose: Mapped[str] = mapped_column(String(8))
     invoice_number: Mapped[str | None] = mapped_column(String(32))
     amount_micros: Mapped[Micros]
+    fee_micros: Mapped[Micros] = mapped_column(default=0)
+    fee_vat_micros: Mapped[Micros] = mapped_column(default=0)
     currency: Mapped[str] = mapped_column(String(3))
     method: Mapped[str | None] = mapped_column(String(32))
     sequence_type: Mapped[str] = mapped_column(String(12))
@@ -160,6 +165,11 @@ class TopUp(Model):
     look_at: Mapped[UtcDateTime | None]
     looks: Mapped[int] = mapped_column(Integer, default=0)
 
+    @property
+    def paid_micros(self) -> int:
+        """What the payer pays: the amount and the fee."""
+        return self.amount_micros + self.fee_micros
+
     __table_args__ = (
         PrimaryKeyConstraint("customer_id", "top_up_id"),
         UniqueConstraint("customer_id", "request_key"),
@@ -176,6 +186,8 @@ class TopUp(Model):
         CheckConstraint("purpose IN ('balance', 'invoice')", name="purpose"),
         CheckConstraint("sequence_type IN ('oneoff', 'first', 'recurring')", name="sequence_type"),
         CheckConstraint("amount_micros > 0 AND mod(amount_micros, 10000) = 0", name="amount_whole_cents"),
+        CheckConstraint("fee_micros >= 0 AND mod(fee_micros, 10000) = 0", name="fee_whole_cents"),
+        CheckConstraint("fee_vat_micros BETWEEN 0 AND fee_micros", name="fee_vat_within_fee"),
         CheckConstraint("provisional_micros BETWEEN 0 AND amount_micros", name="provisional_within_amount"),
         CheckConstraint("(purpose = 'invoice') = (invoice_number IS NOT NULL)", name="invoice_has_number"),
         # Two workers, two processes or two evaluations at once: the database lets one automatic charge start.

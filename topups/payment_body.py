@@ -51,7 +51,7 @@ def payment_body(
 ) -> dict[str, Any]:
     """The body of the call that makes this payment. A recurring one always names its mandate."""
     body: dict[str, Any] = {
-        "amount": {"currency": top_up.currency, "value": amount_value(top_up.amount_micros)},
+        "amount": {"currency": top_up.currency, "value": amount_value(top_up.paid_micros)},
         "description": description(customer, top_up),
         "webhookUrl": webhook_url(top_up.top_up_id),
         "locale": LOCALES[customer.locale],

@@ -17,6 +17,7 @@ from app.customers.service import get_customer
 from app.db import db, in_unit_of_work, unit_of_work
 from app.i18n import local_date
 from app.ledger.service import lock_balance
+from app.money import Money
 from app.public_ids import customer_of, new_public_id
 from topups import charging, consents, gateway, mandates, notices
 from topups.business_days import expected_debit_day
@@ -24,6 +25,7 @@ from topups.consents import GivenBy
 from topups.errors import (
     ConsentMissing,
     CustomerClosed,
+    FeeNotAccepted,
     PaymentRefused,
     PaymentsUnavailable,
     RequestKeyReused,
@@ -31,6 +33,7 @@ from topups.errors import (
     UnknownTopUp,
     check_amount,
 )
+from topups.fees import NO_FEE, Fee, fee_of
 from topups.methods import METHODS_BY_HAND
 from topups.models import PaymentMethod, TopUp
 from topups.psp_customers import ensure_psp_customer
@@ -50,6 +53,7 @@ class Wish:
     payment_method_id: str | None = None
     purpose: str = "balance"
     invoice_number: str | None = None
+    accepted_fee_micros: int = 0
     save_method: bool = False
     redirect_url: str | None = None
     consent_by: GivenBy | None = None
@@ -117,6 +121,7 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
     mandate: PaymentMethod | None = None
     if wish.payment_method_id is not None:
         mandate = mandates.chargeable_method(wish.customer_id, wish.payment_method_id)
+    fee = _accepted_fee(wish, mandate.method if mandate else wish.method)
     now = utc_now()
     top_up = TopUp(
         customer_id=wish.customer_id,
@@ -125,6 +130,8 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
         purpose=wish.purpose,
         invoice_number=wish.invoice_number,
         amount_micros=wish.amount_micros,
+        fee_micros=fee.gross_micros,
+        fee_vat_micros=fee.vat_micros,
         currency=settings().currency,
         method=mandate.method if mandate else wish.method,
         sequence_type="recurring" if mandate else "first" if wish.save_method else "oneoff",
@@ -148,6 +155,16 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
         top_up.expected_on = expected_debit_day(local_date(now))
         notices.debit_announced(top_up, mandate)
     return top_up.top_up_id, True
+
+
+def _accepted_fee(wish: Wish, method: str | None) -> Fee:
+    """The fee of this payment, when it is the one that the payer has accepted. Raises FeeNotAccepted."""
+    if wish.purpose == "invoice":
+        return NO_FEE
+    fee = fee_of(get_customer(wish.customer_id), method, wish.amount_micros)
+    if fee.gross_micros != wish.accepted_fee_micros:
+        raise FeeNotAccepted(field="accepted_fee", fee=Money(fee.gross_micros).to_json())
+    return fee
 
 
 def _wait_for_answer(top_up_id: str) -> None:

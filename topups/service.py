@@ -12,6 +12,9 @@ from app.customers.models import Customer
 from app.db import db
 from topups.auto import evaluate, refresh_marks
 from topups.consents import GivenBy
+from topups.facts import MethodFacts
+from topups.fees import Fee, PaidFee, fee_of, paid_fees
+from topups.fees import set_vat_rate as set_fee_vat_rate
 from topups.labels import STATUSES, failure_text, method_label
 from topups.leaving import Leaving
 from topups.leaving import close as close_customer
@@ -48,6 +51,7 @@ def request_top_up(
     method: str | None = None,
     purpose: Purpose = "balance",
     invoice_number: str | None = None,
+    accepted_fee_micros: int = 0,
     save_method: bool = False,
     redirect_url: str | None = None,
     consent_by: GivenBy | None = None,
@@ -61,6 +65,7 @@ def request_top_up(
             method=method,
             purpose=purpose,
             invoice_number=invoice_number,
+            accepted_fee_micros=accepted_fee_micros,
             save_method=save_method,
             redirect_url=redirect_url,
             consent_by=consent_by,
@@ -76,6 +81,7 @@ def pay_with_mandate(
     request_key: str,
     purpose: Purpose = "balance",
     invoice_number: str | None = None,
+    accepted_fee_micros: int = 0,
 ) -> TopUp:
     """Charge a stored mandate now, at the customer's own request. See `payments.request`."""
     return request(
@@ -86,6 +92,7 @@ def pay_with_mandate(
             payment_method_id=payment_method_id,
             purpose=purpose,
             invoice_number=invoice_number,
+            accepted_fee_micros=accepted_fee_micros,
         )
     )
 
@@ -116,9 +123,12 @@ __all__ = [
     "Chargeback",
     "Consent",
     "DecisionLine",
+    "Fee",
     "GivenBy",
     "Leaving",
+    "MethodFacts",
     "MoneyUnderWay",
+    "PaidFee",
     "PaymentMethod",
     "Receipt",
     "Refund",
@@ -131,6 +141,7 @@ __all__ = [
     "close_customer",
     "evaluate",
     "failure_text",
+    "fee_of",
     "find_method",
     "find_receipt",
     "find_refund",
@@ -143,6 +154,7 @@ __all__ = [
     "on_balance_seen",
     "on_money_arrived",
     "on_money_left",
+    "paid_fees",
     "pay_with_mandate",
     "payment_methods",
     "payments_under_way",
@@ -154,6 +166,7 @@ __all__ = [
     "resume",
     "revoke_method",
     "save_rule",
+    "set_fee_vat_rate",
     "spare_micros",
     "summary",
     "switch_off",

@@ -19,6 +19,9 @@ class NewTopUp(Struct, kw_only=True):
     method: Literal["ideal", "creditcard", "bancontact", "banktransfer", "paypal"] | None = None
     save_method: Annotated[bool, Meta(description="Save a mandate; you vouch for the consent.")] = False
     payment_method: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    accepted_fee: Annotated[
+        Money | None, Meta(description="The method's fee that the payer has accepted; 409 names it.")
+    ] = None
     redirect_url: Annotated[
         Annotated[str, Meta(max_length=2000, pattern="^https?://[a-z0-9.-]+(/.*)?$")] | None,
         Meta(description="Where the payer comes back to.", examples=["https://shop.example/thanks"]),
@@ -36,6 +39,7 @@ class TopUp(Struct):
     invoice: str | None
     origin: str
     amount: Money
+    fee: Annotated[Money, Meta(description="Paid on top of the amount, VAT included; not credited.")]
     refunded: Money
     charged_back: Money
     method: str | None

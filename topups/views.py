@@ -17,6 +17,7 @@ from app.errors import AppError, Forbidden
 from app.ledger.service import get_balance
 from topups import consents, decision_log, gateway, service
 from topups.amounts import parse_amount
+from topups.errors import FeeNotAccepted
 from topups.forms import RuleForm, TopUpForm
 from topups.refunds_api import receipt_response
 from topups.sentences import rule_sentence
@@ -51,6 +52,8 @@ def start_top_up() -> ResponseReturnValue:
         return _top_up_page(form), 422
     try:
         made = _pay(form)
+    except FeeNotAccepted:
+        return _fee_page(form)
     except AppError as error:
         _explain(form, error)
         return _top_up_page(form), error.status
@@ -192,15 +195,49 @@ def _pay(form: TopUpForm) -> service.TopUp:
             form.amount.data or 0,
             chosen.removeprefix(_PAYMENT_METHOD),
             request_key=request_key,
+            accepted_fee_micros=form.accepted_fee_micros,
         )
     return service.request_top_up(
         g.customer,
         form.amount.data or 0,
         request_key=request_key,
         method=None if chosen == "any" else chosen,
+        accepted_fee_micros=form.accepted_fee_micros,
         save_method=bool(form.save_method.data),
         consent_by=_given_by() if form.save_method.data else None,
     )
+
+
+def _fee_page(form: TopUpForm) -> str:
+    """What paying this way costs. Nothing has been asked of the bank; to leave is to decline."""
+    chosen = form.method.data or ""
+    method: str | None = chosen
+    if chosen.startswith(_PAYMENT_METHOD):
+        mandate = service.find_method(g.customer.customer_id, chosen.removeprefix(_PAYMENT_METHOD))
+        method = mandate.method
+    amount_micros = form.amount.data or 0
+    fee = service.fee_of(g.customer, method, amount_micros)
+    return render_template(
+        "topups/fee.html",
+        fee=fee,
+        amount_micros=amount_micros,
+        total_micros=amount_micros + fee.gross_micros,
+        method_name=service.method_name(method),
+        sent={
+            "amount": form.amount.raw_data[0] if form.amount.raw_data else "",
+            "method": chosen,
+            "save_method": "y" if form.save_method.data else "",
+            "token": form.token.data,
+            "accepted_fee": fee.gross_micros,
+        },
+    )
+
+
+def _choice(method: service.MethodFacts, amount_micros: int) -> tuple[str, str]:
+    """A way to pay, with a word of warning where it costs something."""
+    if not service.fee_of(g.customer, method.method_id, amount_micros):
+        return method.method_id, method.description
+    return method.method_id, gettext("%(method)s (costs a fee)", method=method.description)
 
 
 def _top_up_page(form: TopUpForm) -> str:
@@ -210,7 +247,7 @@ def _top_up_page(form: TopUpForm) -> str:
     mandates = [m for m in service.payment_methods(customer_id) if m.status == "valid"]
     choices = [(_PAYMENT_METHOD + m.payment_method_id, service.method_label(m)) for m in mandates]
     offered = service.ways_to_pay(amount_micros)
-    choices += [(m.method_id, m.description) for m in offered]
+    choices += [_choice(m, amount_micros) for m in offered]
     if not offered:
         choices.append(("any", gettext("Choose on the payment page")))
     form.method.choices = choices

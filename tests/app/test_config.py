@@ -1,6 +1,7 @@
 """Settings: a wrong or missing value names itself, and the rest of the tree never reads the environment."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,13 @@ def test_amounts_and_durations_are_read_in_the_units_people_write() -> None:
     assert settings.top_up_minimum_micros == 12_500_000
     assert settings.event_max_age_days == 40
     assert settings.owner_database_url == GOOD["DATABASE_URL"]
+
+
+def test_a_fee_is_an_amount_a_percentage_or_both() -> None:
+    fees = Settings.from_env(GOOD | {"FEE_PAYPAL": "0.35+3.4%", "FEE_CREDITCARD": "1.8%"}).fees
+    assert (fees["paypal"].fixed, fees["paypal"].percentage) == (Decimal("0.35"), Decimal("3.4"))
+    assert (fees["creditcard"].fixed, fees["creditcard"].percentage) == (Decimal(0), Decimal("1.8"))
+    assert "ideal" not in fees
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
@@ -47,6 +55,9 @@ def test_a_missing_value_names_itself(name: str) -> None:
         ("TOP_UP_MINIMUM", "ten"),
         ("TOP_UP_MINIMUM", "500"),
         ("LOG_FORMAT", "xml"),
+        ("FEE_PAYPAL", "a lot"),
+        ("FEE_PAYPAL", "0.35+"),
+        ("FEE_CREDITCARD", "-1"),
     ],
 )
 def test_a_wrong_value_names_itself(name: str, value: str) -> None:
