@@ -12,11 +12,11 @@ from app import mail
 from app.customers import auth
 from app.customers.auth import operator_required
 from app.customers.service import find_customer, list_customers
-from app.db import unit_of_work
+from app.db import in_unit_of_work, unit_of_work
 from app.desk.forms import ApiKeyForm
 from app.errors import NotFound
 from app.ledger import service as ledger
-from app.ledger import statement
+from app.ledger import statement, suspension
 from app.ledger.wording import described
 
 blueprint = Blueprint("desk", __name__, url_prefix="/desk", template_folder="templates")
@@ -62,6 +62,22 @@ def customer(reference: str) -> str:
         grants=ledger.grants(found.customer_id)[:15],
         mails=mail.mail_log(customer_id=found.customer_id, limit=15),
     )
+
+
+@blueprint.post("/customers/<reference>/suspend")
+@operator_required
+def suspend(reference: str) -> Response:
+    in_unit_of_work(suspension.suspend, find_customer(reference).customer_id)
+    flash(gettext("This customer is now suspended: new reservations are refused."), "ok")
+    return redirect(url_for("desk.customer", reference=reference), code=303)
+
+
+@blueprint.post("/customers/<reference>/unsuspend")
+@operator_required
+def unsuspend(reference: str) -> Response:
+    in_unit_of_work(suspension.unsuspend, find_customer(reference).customer_id)
+    flash(gettext("This customer is no longer suspended."), "ok")
+    return redirect(url_for("desk.customer", reference=reference), code=303)
 
 
 @blueprint.get("/jobs")

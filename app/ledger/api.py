@@ -15,8 +15,9 @@ from app.customers import service as customers
 from app.customers.auth import require_api_key
 from app.db import db, in_unit_of_work
 from app.errors import Invalid
-from app.ledger import service, shapes
+from app.ledger import service, shapes, suspension
 from app.ledger.accounts import open_account
+from app.ledger.balance_json import balance_json
 from app.ledger.models import Grant, Transfer
 from app.money import InvalidMoney, Money
 from app.reference.statements import Listed, Paging, describe
@@ -68,17 +69,27 @@ def change_customer(reference: str) -> ResponseReturnValue:
 @describe(shapes.Balance, problems=(customers.UnknownCustomer,))
 def read_balance(reference: str) -> ResponseReturnValue:
     """Read a customer's balance."""
-    balance = service.get_balance(_customer_id(reference))
-    return jsonify(
-        available=_money(balance.available_micros),
-        prepaid=_money(balance.prepaid_micros),
-        credits=_money(balance.credits_micros),
-        promotional=_money(balance.promo_micros),
-        held=_money(balance.held_micros),
-        receivable=_money(balance.receivable_micros),
-        overdraft=_money(balance.overdraft_micros),
-        state=balance.state,
-    )
+    return jsonify(balance_json(service.get_balance(_customer_id(reference))))
+
+
+@blueprint.post("/customers/<reference>/suspend")
+@require_api_key
+@api.idempotent(required=False)
+@describe(shapes.Balance, problems=(customers.UnknownCustomer,))
+def suspend(reference: str) -> ResponseReturnValue:
+    """Suspend a customer: new holds are refused, usage is still recorded."""
+    customer_id = _customer_id(reference)
+    return jsonify(in_unit_of_work(lambda: balance_json(suspension.suspend(customer_id))))
+
+
+@blueprint.post("/customers/<reference>/unsuspend")
+@require_api_key
+@api.idempotent(required=False)
+@describe(shapes.Balance, problems=(customers.UnknownCustomer,))
+def unsuspend(reference: str) -> ResponseReturnValue:
+    """Lift a customer's suspension."""
+    customer_id = _customer_id(reference)
+    return jsonify(in_unit_of_work(lambda: balance_json(suspension.unsuspend(customer_id))))
 
 
 @blueprint.put("/customers/<reference>/overdraft")
