@@ -74,13 +74,15 @@ def apply(top_up_id: str, facts: PaymentFacts) -> TopUp:
     top_up.mollie_mandate_id = facts.mandate_id or top_up.mollie_mandate_id
     top_up.checkout_url = facts.checkout_url or top_up.checkout_url
     top_up.expires_at = facts.expires_at or top_up.expires_at
-    if follows(top_up.status, facts.status):
+    news = follows(top_up.status, facts.status)
+    if news:
         top_up.looks = 0
         _ACTIONS[facts.status](top_up, facts)
     if top_up.status is Status.PAID:
-        reversals.apply(top_up, facts.refunds, facts.chargebacks)
+        news = reversals.apply(top_up, facts.refunds, facts.chargebacks) or news
     note_look(top_up)
-    auto.refresh_marks(top_up.customer_id)
+    if news:
+        auto.refresh_marks(top_up.customer_id)
     return top_up
 
 

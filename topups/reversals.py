@@ -17,16 +17,21 @@ from app.public_ids import new_public_id
 from topups import auto, notices, subscriptions
 from topups.facts import ChargebackFacts, RefundFacts
 from topups.models import Chargeback, Refund, TopUp
-from topups.states import REFUND_MOVES, REFUND_UNANSWERED, REFUND_VOID, refund_moved
+from topups.states import REFUND_MOVES, REFUND_UNANSWERED, REFUND_VOID, RefundStatus, refund_moved
 
 
-def apply(top_up: TopUp, refunds: Sequence[RefundFacts], chargebacks: Sequence[ChargebackFacts] = ()) -> None:
-    """Post what is new among these refunds and chargebacks. The balance and the top-up are locked."""
-    for refund in refunds:
+def apply(top_up: TopUp, refunds: Sequence[RefundFacts], chargebacks: Sequence[ChargebackFacts] = ()) -> bool:
+    """Post what is new among these refunds and chargebacks; whether there was anything to look at.
+
+    The balance and the top-up are locked. A row is written with its posting: what it says has been posted.
+    """
+    known = _refund_rows(top_up) if refunds else {}
+    new_refunds = [one for one in refunds if known.get(one.mollie_refund_id) is not one.status]
+    for refund in new_refunds:
         _apply_refund(top_up, refund)
     for chargeback in chargebacks:
         _apply_chargeback(top_up, chargeback)
-    if refunds or chargebacks:
+    if new_refunds or chargebacks:
         db.session.flush()
         top_up.refunded_micros = _total(
             select(func.sum(Refund.amount_micros)).where(
@@ -42,6 +47,16 @@ def apply(top_up: TopUp, refunds: Sequence[RefundFacts], chargebacks: Sequence[C
                 Chargeback.reversed_at.is_(None),
             )
         )
+    return bool(new_refunds or chargebacks)
+
+
+def _refund_rows(top_up: TopUp) -> dict[str | None, RefundStatus]:
+    rows = db.session.execute(
+        select(Refund.mollie_refund_id, Refund.status).where(
+            Refund.customer_id == top_up.customer_id, Refund.top_up_id == top_up.top_up_id
+        )
+    )
+    return {row.mollie_refund_id: row.status for row in rows}
 
 
 def _total(query: Select[int]) -> int:
