@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, cast
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, func, insert, select, text, update
 
 from app.clock import utc_now
 from app.db import db, unit_notes
@@ -70,6 +70,12 @@ def state_of(available_micros: int, spendable_micros: int, low_mark_micros: int 
 
 
 _FIELDS = tuple(getattr(BalanceRow, name) for name in Balance.__dataclass_fields__)
+# Written out: what programs ask most often costs half as much without putting the statement together.
+_READ_ONE = text("""
+SELECT customer_id, prepaid_micros, credits_micros, promo_micros, held_micros, receivable_micros,
+       overdraft_micros, low_mark_micros, attention_mark_micros, suspended_at, last_transfer_number
+FROM balance WHERE customer_id = :customer_id
+""")
 
 
 def open_balance(customer_id: int, *, low_mark_micros: int | None) -> None:
@@ -114,7 +120,10 @@ def lock_balance(customer_id: int) -> Balance:
 
 def get_balance(customer_id: int) -> Balance:
     """The balance now, without a lock. Raises NotFound."""
-    return get_balances([customer_id])[customer_id]
+    row = db.session.execute(_READ_ONE, {"customer_id": customer_id}).mappings().one_or_none()
+    if row is None:
+        raise NotFound
+    return Balance(**row)
 
 
 def get_balances(customer_ids: Collection[int]) -> dict[int, Balance]:
