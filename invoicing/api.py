@@ -13,8 +13,8 @@ from app.customers.service import UnknownCustomer, find_customer
 from app.errors import Invalid
 from app.reference.statements import Listed, describe
 from invoicing import api_shapes as shapes
-from invoicing import service
-from invoicing.errors import Held, InvalidPeriod, Rendering, UnknownInvoice
+from invoicing import itemised, service
+from invoicing.errors import Held, InvalidPeriod, NothingToInvoice, Rendering, UnknownInvoice
 from invoicing.models import CREDIT_NOTE, INVOICE
 from invoicing.service import STATUSES, Filters, Status
 
@@ -36,6 +36,17 @@ def list_invoices() -> ResponseReturnValue:
 def list_customers_invoices(reference: str) -> ResponseReturnValue:
     """List a customer's invoices, the newest first."""
     return _listed(find_customer(reference).customer_id)
+
+
+@blueprint.get("/customers/<reference>/invoices/upcoming")
+@require_api_key
+@describe(shapes.UpcomingInvoice, problems=(UnknownCustomer, NothingToInvoice))
+def read_upcoming_invoice(reference: str) -> ResponseReturnValue:
+    """Preview the invoice of the period that is closed next."""
+    draft = service.upcoming(find_customer(reference))
+    if draft is None:
+        raise NothingToInvoice
+    return jsonify(service.upcoming_json(draft))
 
 
 @blueprint.get("/invoices/<number>")
@@ -68,6 +79,23 @@ def read_xml(number: str) -> ResponseReturnValue:
 def read_paid_copy(number: str) -> ResponseReturnValue:
     """Download the copy of a paid invoice that says when and how it was paid."""
     return file_response(number, service.PAID_PDF)
+
+
+@blueprint.get("/invoices/<number>.csv")
+@require_api_key
+@describe("text/csv", problems=(UnknownInvoice,))
+def read_itemised_usage(number: str) -> ResponseReturnValue:
+    """Download every event of an invoice's period as CSV."""
+    return itemised_response(number)
+
+
+def itemised_response(number: str, customer_id: int | None = None) -> Response:
+    """The events behind a document, streamed. Raises UnknownInvoice."""
+    invoice = service.find(number, customer_id)
+    name = service.filename(invoice, "csv")
+    answer = Response(itemised.csv_lines(invoice), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def file_response(number: str, kind: str, customer_id: int | None = None) -> Response:

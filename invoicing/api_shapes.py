@@ -52,6 +52,7 @@ class InvoiceLine(Struct):
     tax_category: str
     tax_rate: str
     amount: Money
+    events_url: str | None
 
 
 class InvoiceTax(Struct):
@@ -90,3 +91,10 @@ class Invoice(Struct):
     original_number: str | None
     reason: str | None
     paid_at: datetime | None
+
+
+class UpcomingInvoice(Invoice):
+    """The coming invoice as it would be now."""
+
+    number: None  # type: ignore[assignment]  # it has none yet
+    status: Literal["preview"]  # type: ignore[assignment]  # and none of the statuses of an issued one

@@ -2,16 +2,17 @@
 
 import time
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import click
 from flask.cli import AppGroup
 
 from app.customers.service import find_customer
-from app.db import db, unit_of_work
+from app.db import db, in_unit_of_work, unit_of_work
 from app.errors import AppError
 from app.i18n import in_locale
-from invoicing import export_cli, runs, service
+from app.money import Money
+from invoicing import export_cli, runs, service, wording
 from invoicing.documents import without_document
 
 group = AppGroup("invoicing", help="Periods and invoices.")
@@ -43,6 +44,46 @@ def close(period: str, reference: str | None) -> None:
         click.echo(f"customer {failure.customer_id} failed: {failure.error}", err=True)
     if failed and done.failed:
         raise click.exceptions.Exit(1)
+
+
+@group.command("preview")
+@click.option("--customer", "reference", required=True, help="The customer's reference.")
+def preview(reference: str) -> None:
+    """The coming invoice of a customer as it would be now."""
+    with in_locale("en"):
+        try:
+            draft = service.upcoming(find_customer(reference))
+        except AppError as error:
+            raise click.ClickException(str(error.detail or error.title)) from error
+        if draft is None:
+            click.echo("nothing to invoice yet")
+            return
+        for line in draft.lines:
+            click.echo(f"{wording.cents_text(line.net_cents):>14}  {wording.description(line)}")
+        totals = {"VAT": draft.vat_cents, "total": draft.total_cents, "due": draft.due_cents}
+        for name, cents in totals.items():
+            click.echo(f"{wording.cents_text(cents):>14}  {name}")
+
+
+@group.command("credit")
+@click.argument("number")
+@click.option("--reason", required=True, help="Why; it stands on the credit note.")
+@click.option("--amount", default=None, help="VAT included; all that is left otherwise.")
+@click.option("--key", default=None, help="The same key credits once.")
+def credit(number: str, reason: str, amount: str | None, key: str | None) -> None:
+    """Credit an invoice, whole or in part."""
+    with in_locale("en"):
+        try:
+            wish = service.CreditWish(
+                number=number,
+                reason=reason,
+                request_key=f"command-{key or uuid4()}",
+                amount_micros=Money.of(amount).micros if amount else None,
+            )
+            note = in_unit_of_work(lambda: service.credit(wish).number)
+        except AppError as error:
+            raise click.ClickException(str(error.detail or error.title)) from error
+    click.echo(note)
 
 
 @group.command("progress")

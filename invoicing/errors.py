@@ -57,3 +57,8 @@ class Held(Conflict):
 
     code = "held"
     title = lazy_gettext("This document is being checked by us before it is sent.")
+
+
+class NothingToInvoice(NotFound):
+    code = "nothing_to_invoice"
+    title = lazy_gettext("There is nothing to invoice yet.")

@@ -72,6 +72,22 @@ def issue(settled: Iterable[Settled], *, now: datetime, issue_date: date) -> lis
     return [Issued(row["customer_id"], row["invoice_id"], row["number"]) for row in documents]
 
 
+def draft(one: Settled, *, now: datetime, issue_date: date) -> Invoice:
+    """The document as it would be issued, without a number and in no table: to be looked at."""
+    made = Invoice(**_document(one, uuid4(), "", now, issue_date), credited_cents=0, offset_cents=0)
+    made.to_credits_cents = 0
+    made.lines = [
+        InvoiceLine(**_line(one, made.invoice_id, position, line))
+        for position, line in enumerate(one.prepared.lines)
+        if line.net_cents or line.quantity
+    ]
+    made.taxes = [
+        InvoiceTax(**_tax(one, made.invoice_id, position, tax))
+        for position, tax in enumerate(one.prepared.totals.taxes)
+    ]
+    return made
+
+
 def _insert_parts(waiting: list[Settled], ids: list[UUID]) -> None:
     lines = [
         _line(one, invoice_id, position, line)

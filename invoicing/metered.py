@@ -85,6 +85,15 @@ def unclosed_in_month(month: date, customer_ids: Collection[int] | None = None) 
     return [key for key in keys if month <= key[1] < until]
 
 
+def next_to_close(customer_id: int) -> date:
+    """The first day of the oldest period of a customer that has ended and is not closed, else of this one."""
+    today = utc_now().astimezone(settings().timezone).date()
+    waiting = metering.periods_to_close(today, after_customer_id=customer_id - 1, limit=1)
+    if waiting and waiting[0][0] == customer_id:
+        return waiting[0][1]
+    return metering.period_of(today).start
+
+
 def unclosed(month: date, customer_ids: Collection[int]) -> list[PeriodKey]:
     """The unclosed periods of a chunk's customers."""
     return unclosed_in_month(month, customer_ids)

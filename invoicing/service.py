@@ -20,9 +20,11 @@ from invoicing.errors import InvalidPeriod, NothingToPay, PeriodNotEnded
 from invoicing.metered import resolve_tax
 from invoicing.models import Invoice, InvoiceDocument
 from invoicing.notices import check_again, render, send_without_xml
+from invoicing.preview import upcoming
 from invoicing.reading import Due, Filters, Listed, due, find, page, status_now, with_status
 from invoicing.settlement import money_arrived, money_left
 from invoicing.shapes import invoice_json as listed_json
+from invoicing.shapes import upcoming_json
 from invoicing.status import STATUSES, Status
 from topups import service as topups
 
@@ -111,5 +113,7 @@ __all__ = [
     "status_now",
     "stored_kinds",
     "to_json",
+    "upcoming",
+    "upcoming_json",
     "with_status",
 ]

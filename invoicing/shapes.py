@@ -1,15 +1,16 @@
 """The API's shapes of invoices: money as decimal strings, dates as days, a period without its end day."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from app.i18n import translations_of
 from app.money import Money, micros_of_cents, plain_decimal
 from invoicing import wording
-from invoicing.models import Invoice, InvoiceLine, InvoiceTax
+from invoicing.models import INVOICE, Invoice, InvoiceLine, InvoiceTax
 from invoicing.reading import Listed
 from invoicing.references import reference_of
+from metering import service as metering
 
 
 def invoice_json(listed: Listed) -> dict[str, Any]:
@@ -52,9 +53,15 @@ def invoice_json(listed: Listed) -> dict[str, Any]:
     }
 
 
+def upcoming_json(draft: Invoice) -> dict[str, Any]:
+    """The coming invoice: the same shape, without a number, neither open nor paid."""
+    unissued = {"number": None, "status": "preview", "paid_at": None}
+    return invoice_json(Listed(draft, "open")) | unissued
+
+
 def payment_reference(invoice: Invoice) -> str | None:
     """What a bank transfer for this invoice must say; None where nothing was ever to be paid."""
-    if invoice.due_cents <= 0:
+    if invoice.due_cents <= 0 or not invoice.number:
         return None
     return reference_of(invoice.number, str(invoice.buyer["country"]))
 
@@ -85,7 +92,22 @@ def _line_json(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
         "tax_category": line.tax_category,
         "tax_rate": f"{line.tax_percent:.2f}",
         "amount": Money(micros_of_cents(line.net_cents), invoice.currency).to_json(),
+        "events_url": events_url(line, invoice),
     }
+
+
+def events_of(line: InvoiceLine, invoice: Invoice) -> dict[str, str] | None:
+    """How the events behind a line are asked for; None where it bills no usage."""
+    if not line.meter or invoice.kind != INVOICE:
+        return None
+    late = line.correction_of is not None
+    period = date.fromisoformat(line.correction_of) if line.correction_of else invoice.period_start
+    return metering.filters_of_line(period, line.meter, line.dimensions, late=late)
+
+
+def events_url(line: InvoiceLine, invoice: Invoice) -> str | None:
+    filters = events_of(line, invoice)
+    return metering.events_address(invoice.buyer["reference"], filters) if filters else None
 
 
 def _tax_json(tax: InvoiceTax, invoice: Invoice) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
 from app.customers.auth import customer_required
+from app.db import in_unit_of_work
 from app.errors import AppError, Forbidden, NotFound
+from app.i18n import money
+from app.ledger import service as ledger
 from invoicing import history, pages, service, wording
-from invoicing.api import file_response
+from invoicing.api import file_response, itemised_response
 from invoicing.references import spaced
 from invoicing.service import Filters, Status
 from invoicing.shapes import payment_reference
@@ -66,10 +69,37 @@ def invoices() -> ResponseReturnValue:
         tabs=TABS,
         tab=tab,
         more=more,
+        credits_micros=ledger.get_balance(g.customer.customer_id).credits_micros,
+        move_key=secrets.token_hex(16),
         after=after,
         tags=TAGS,
         w=wording,
     )
+
+
+@blueprint.get("/upcoming")
+@customer_required
+def upcoming() -> ResponseReturnValue:
+    """The coming invoice as it would be now."""
+    draft = service.upcoming(g.customer)
+    groups = pages.groups_of(draft) if draft else []
+    return render_template("invoicing/upcoming.html", invoice=draft, groups=groups, w=wording)
+
+
+@blueprint.post("/credits/move")
+@customer_required
+def move_credits() -> ResponseReturnValue:
+    """All credits to the balance; a double click on the same form moves them once."""
+    if g.role == "viewer":
+        raise Forbidden(lazy_gettext("You can view this, not change it."))
+    key = f"page-{request.form.get('move_key', '')[:64]}"
+    try:
+        moved = in_unit_of_work(service.move_credits, g.customer.customer_id, request_key=key)
+    except AppError as error:
+        flash(str(error.detail or error.title), "danger")
+    else:
+        flash(gettext("%(amount)s has been moved to your balance.", amount=money(moved)), "ok")
+    return redirect(url_for("invoicing.invoices"))
 
 
 @blueprint.get("/<number>")
@@ -102,6 +132,12 @@ def pdf(number: str) -> Response:
 @customer_required
 def xml(number: str) -> Response:
     return file_response(number, service.XML, g.customer.customer_id)
+
+
+@blueprint.get("/<number>.csv")
+@customer_required
+def itemised_usage(number: str) -> Response:
+    return itemised_response(number, g.customer.customer_id)
 
 
 @blueprint.get("/<number>/paid.pdf")
