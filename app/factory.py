@@ -28,7 +28,7 @@ from invoicing import cli as invoicing_cli
 from invoicing import credit_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
-from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api, usage_api
+from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api, usage_api, usage_views
 from metering import api as metering_api
 from metering import cli as metering_cli
 from metering import service as metering
@@ -48,6 +48,7 @@ BLUEPRINTS = (
     ledger_api.blueprint,
     metering_api.blueprint,
     usage_api.blueprint,
+    usage_views.blueprint,
     alerts_api.blueprint,
     alert_views.blueprint,
     holds_api.blueprint,

@@ -1,11 +1,12 @@
 """The invoice page's parts: lines joined per meter, with how each amount came to be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.i18n import number
 from invoicing import wording
 from invoicing.models import Invoice, InvoiceLine
+from invoicing.shapes import events_of
 from invoicing.wording import gettext
 
 
@@ -16,6 +17,7 @@ class Group:
     name: str
     explanation: str
     net_cents: int
+    events: dict[str, str] | None = None
 
 
 def groups_of(invoice: Invoice) -> list[Group]:
@@ -25,7 +27,7 @@ def groups_of(invoice: Invoice) -> list[Group]:
         alone = line.position if line.kind in {"correction", "credit"} else None
         key = (line.meter, tuple(sorted(line.dimensions.items())), line.tax_category, line.tax_percent, alone)
         grouped.setdefault(key, []).append(line)
-    return [_group(lines) for lines in grouped.values()]
+    return [replace(_group(lines), events=events_of(lines[0], invoice)) for lines in grouped.values()]
 
 
 def _group(lines: Sequence[InvoiceLine]) -> Group:

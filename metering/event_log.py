@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 
+import msgspec
 from sqlalchemy import ARRAY, Integer, Row, Select, Text, and_, cast, literal, or_, select, tuple_
 
 from app.config import settings
@@ -44,7 +46,7 @@ class Wanted:
     end: datetime | None = None
     period: date | None = None
     meter: str | None = None
-    prices: frozenset[int] = frozenset()
+    prices: frozenset[int] | None = None
     dimensions: Mapping[str, str] = field(default_factory=dict)
     late: bool = False
 
@@ -113,14 +115,29 @@ def csv_lines(wanted: Wanted) -> Iterator[str]:
     return stream()
 
 
-def prices_of_line(meter: str, when: Mapping[str, str]) -> list[int]:
-    """The prices behind an invoice line: of its meter, for its values of dimensions."""
+def prices_for(meter: str, when: Mapping[str, str]) -> frozenset[int]:
+    """The meter's prices for exactly these values of dimensions; none for those of all other values."""
     catalog = current_catalog()
-    return [
+    return frozenset(
         price.price_id
         for price in catalog.prices.values()
         if catalog.meters[price.meter_id].code == meter and dict(price.when) == dict(when)
-    ]
+    )
+
+
+def filters_of_line(period: date, meter: str, when: Mapping[str, str], *, late: bool) -> dict[str, str]:
+    """How the events behind an invoice line are asked for: its period, and its price by meter and `when`."""
+    filters = {
+        "period": period.strftime("%Y-%m"),
+        "meter": meter,
+        "when": msgspec.json.encode(dict(when)).decode(),
+    }
+    return filters | ({"late": "true"} if late else {})
+
+
+def address(reference: str, filters: Mapping[str, str]) -> str:
+    """Where the API lists these events."""
+    return f"/v1/customers/{reference}/events?{urlencode(filters)}"
 
 
 def _query(wanted: Wanted, catalog: Catalog) -> Select[Any]:
@@ -159,13 +176,13 @@ def _came_late() -> Any:
 def _price_ids(wanted: Wanted, catalog: Catalog) -> frozenset[int] | None:
     """The prices that an event must have met; None for any."""
     if wanted.meter is None:
-        return wanted.prices or None
+        return wanted.prices
     of_meter = frozenset(
         price.price_id
         for price in catalog.prices.values()
         if catalog.meters[price.meter_id].code == wanted.meter
     )
-    return of_meter & wanted.prices if wanted.prices else of_meter
+    return of_meter if wanted.prices is None else of_meter & wanted.prices
 
 
 def _recorded(row: Row[Any], wanted: Wanted, catalog: Catalog) -> RecordedEvent:

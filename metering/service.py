@@ -19,6 +19,8 @@ from metering.closing import (
     usage_of_period,
 )
 from metering.cloudevents import ReadEvents, Refusal, UsageEvent
+from metering.event_log import address as events_address
+from metering.event_log import filters_of_line
 from metering.group_commit import commit_events
 from metering.periods import Period, period_of_day, period_of_moment
 from metering.rating import RatedLine
@@ -41,6 +43,8 @@ __all__ = [
     "Voided",
     "begin_close",
     "debited_after",
+    "events_address",
+    "filters_of_line",
     "finish_close",
     "period_of",
     "period_of_moment",

@@ -194,6 +194,10 @@ class EventsQuery(Struct):
         str | UnsetType,
         Meta(description="Values of dimensions, as a JSON object.", examples=['{"model": "large"}']),
     ] = UNSET
+    when: Annotated[
+        str | UnsetType,
+        Meta(description="With a meter: what its prices are for, as a JSON object; `{}` is for all else."),
+    ] = UNSET
     late: Annotated[
         Literal["false", "true"],
         Meta(description="Only what came, or was taken back, after its period was closed."),

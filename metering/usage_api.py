@@ -1,10 +1,8 @@
 """`/v1/customers/{reference}/usage` and `/events`: what was used, and the events behind each figure."""
 
 import base64
-from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -91,14 +89,15 @@ def wanted_events(customer_id: int) -> Wanted:
     if start is None and end is None and period is None:
         start = midnight(period_of_moment(utc_now(), settings().timezone).start, settings().timezone)
     meter = request.args.get("meter")
+    code = meters.find_meter(meter).code if meter else None
     return Wanted(
         customer_id=customer_id,
         start=start,
         end=end,
         period=period,
-        meter=meters.find_meter(meter).code if meter else None,
-        prices=_prices(),
-        dimensions=_dimensions(),
+        meter=code,
+        prices=_prices(code),
+        dimensions=_dimensions("dimensions") or {},
         late=_choice("late", "false", "true") == "true",
     )
 
@@ -166,18 +165,25 @@ def _month(field: str) -> date | None:
     return month
 
 
-def _prices() -> frozenset[int]:
-    given = request.args.get("price", "")
+def _prices(meter: str | None) -> frozenset[int] | None:
+    """By their ids, or by a meter and the dimensions that they are for."""
+    given, when = request.args.get("price"), _dimensions("when")
+    if when is not None:
+        if meter is None or given is not None:
+            raise Invalid(lazy_gettext("Give when with a meter, and without price."), field="when")
+        return event_log.prices_for(meter, when)
+    if given is None:
+        return None
     ids = [text for text in given.split(",") if text]
     if len(ids) > MAX_PRICES or not all(i.isascii() and i.isdigit() and len(i) <= 9 for i in ids):
         raise Invalid(lazy_gettext("Give ids of prices, with commas between."), field="price")
     return frozenset(map(int, ids))
 
 
-def _dimensions() -> dict[str, str]:
-    given = request.args.get("dimensions")
+def _dimensions(field: str) -> dict[str, str] | None:
+    given = request.args.get(field)
     if given is None:
-        return {}
+        return None
     try:
         found = msgspec.json.decode(given.encode("utf-8", "replace"), type=dict[str, str])
     except msgspec.DecodeError:
@@ -185,7 +191,7 @@ def _dimensions() -> dict[str, str]:
     if len(found) > meters.MAX_DIMENSIONS or any("\0" in name + value for name, value in found.items()):
         raise Invalid(
             lazy_gettext('Give dimensions with their values as JSON, such as {"model": "large"}.'),
-            field="dimensions",
+            field=field,
         )
     return found
 
@@ -217,6 +223,8 @@ def _row_json(row: UsageDay, reference: str) -> dict[str, Any]:
     end = start + (timedelta(hours=1) if row.hour else timedelta(days=1))
     known = {name: value for name, value in row.dimensions.items() if value is not None}
     link = {"start": start.isoformat(), "end": end.isoformat(), "meter": row.meter}
+    if known:
+        link["dimensions"] = msgspec.json.encode(known).decode()
     return {
         "day": row.day.isoformat(),
         "hour": row.hour.isoformat() if row.hour else None,
@@ -226,14 +234,8 @@ def _row_json(row: UsageDay, reference: str) -> dict[str, Any]:
         "quantity": format(row.quantity.normalize(), "f"),
         "events": row.events,
         "charge": _money(row.charge_micros),
-        "events_url": events_path(reference, link, known),
+        "events_url": event_log.address(reference, link),
     }
-
-
-def events_path(reference: str, filters: Mapping[str, str], dimensions: Mapping[str, str]) -> str:
-    """The address of the events behind a figure."""
-    values = {"dimensions": msgspec.json.encode(dict(dimensions)).decode()} if dimensions else {}
-    return f"/v1/customers/{reference}/events?{urlencode({**filters, **values})}"
 
 
 def _event_json(event: RecordedEvent) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The customer's pages that bring the slices together: overview, usage, transactions."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -55,7 +55,10 @@ def usage() -> str:
     periods = usage_charts.periods(request.args.get("period"))
     chosen = next(period for period in periods if period.current)
     chart = usage_charts.chart_of(g.customer.customer_id, chosen.days)
-    return render_template("portal/usage.html", chart=chart, periods=periods)
+    day_after = chosen.days[-1] + timedelta(days=1)
+    return render_template(
+        "portal/usage.html", chart=chart, periods=periods, days=chosen.days, day_after=day_after
+    )
 
 
 @blueprint.get("/transactions")
