@@ -144,6 +144,7 @@ def change_auto_top_up(reference: str) -> ResponseReturnValue:
         amount_micros=_optional_money(body, "amount"),
         target_micros=_optional_money(body, "target"),
         monthly_maximum_micros=Money.from_json(body.get("monthly_maximum"), field="monthly_maximum").micros,
+        calendar_micros=_optional_money(body, "calendar_amount"),
         payment_methods=_ids(body, "payment_methods"),
         consent_by=_vouched(consent) if consent and "given_at" not in consent else None,
         vouched_by=_vouched(consent),

@@ -18,6 +18,7 @@ from app.ledger.service import clear_attention, get_balance, lock_balance, set_m
 from app.public_ids import new_public_id
 from topups import decision_log, notices, situation, subscriptions
 from topups.business_days import add_business_days, expected_debit_day
+from topups.calendar_day import begins_at, first_of_next_month
 from topups.decisions import (
     FAILURES_BEFORE_PAUSE,
     RETRY_BUSINESS_DAYS,
@@ -32,7 +33,7 @@ from topups.models import AutoTopUp, PaymentMethod, TopUp, TopUpDecision
 from topups.states import Status
 
 
-def rule_of(row: AutoTopUp) -> Rule:
+def rule_of(row: AutoTopUp, now: datetime) -> Rule:
     return Rule(
         enabled=row.enabled,
         paused=row.paused_at is not None,
@@ -40,7 +41,13 @@ def rule_of(row: AutoTopUp) -> Rule:
         amount_micros=row.amount_micros,
         target_micros=row.target_micros,
         monthly_maximum_micros=row.monthly_maximum_micros,
+        calendar_due_micros=row.calendar_micros if calendar_is_due(row, now) else None,
     )
+
+
+def calendar_is_due(row: AutoTopUp, now: datetime) -> bool:
+    """Whether the first of the month has come and its top-up has not been charged yet."""
+    return row.calendar_on is not None and row.calendar_on <= local_date(now)
 
 
 def evaluate(customer_id: int, *, quiet: bool = False) -> TopUpDecision | None:
@@ -57,13 +64,15 @@ def evaluate(customer_id: int, *, quiet: bool = False) -> TopUpDecision | None:
         refresh_marks(customer_id)
         return None
     seen = situation.read(balance, now)
-    verdict = decide(rule_of(row), seen, situation.limits())
+    verdict = decide(rule_of(row, now), seen, situation.limits())
     top_up = _request(row, verdict, now) if verdict.charges else None
     if quiet and verdict.reason is Reason.ABOVE_THRESHOLD:
         decision = decision_log.latest(customer_id)
     else:
         decision = decision_log.record(customer_id, verdict, seen, top_up, now)
-    row.evaluate_at = _evaluate_again_at(customer_id, verdict, now)
+    if top_up is not None and calendar_is_due(row, now):
+        row.calendar_on = first_of_next_month(local_date(now))
+    row.evaluate_at = _next_evaluation(row, verdict, now)
     db.session.flush()
     filling = (Reason.CHARGED, Reason.ABOVE_THRESHOLD, Reason.IN_FLIGHT)
     subscriptions.balance_seen(customer_id, is_being_filled=verdict.reason in filling)
@@ -104,6 +113,15 @@ def _request(row: AutoTopUp, verdict: Verdict, now: datetime) -> TopUp:
         notices.debit_announced(top_up, method)
     enqueue("topups.jobs.charge", top_up_id, queue="urgent")
     return top_up
+
+
+def _next_evaluation(row: AutoTopUp, verdict: Verdict, now: datetime) -> datetime | None:
+    """When to decide again by ourselves: a hindrance may be gone, or the first of a month has come."""
+    again_at = _evaluate_again_at(row.customer_id, verdict, now)
+    if not row.enabled or row.calendar_on is None or calendar_is_due(row, now):
+        return again_at
+    first_at = begins_at(row.calendar_on, settings().timezone)
+    return min(again_at, first_at) if again_at is not None else first_at
 
 
 def _evaluate_again_at(customer_id: int, verdict: Verdict, now: datetime) -> datetime | None:

@@ -83,6 +83,7 @@ def record(
     amount_micros: int | None = None,
     target_micros: int | None = None,
     monthly_maximum_micros: int | None = None,
+    calendar_micros: int | None = None,
 ) -> Consent:
     """Keep a consent in the words of the current language. In a unit of work."""
     provider = settings().provider
@@ -102,6 +103,7 @@ def record(
         amount_micros=amount_micros,
         target_micros=target_micros,
         monthly_maximum_micros=monthly_maximum_micros,
+        calendar_micros=calendar_micros,
         given_at=utc_now(),
     )
     db.session.add(consent)
@@ -121,6 +123,7 @@ def covers(
     amount_micros: int | None,
     target_micros: int | None,
     monthly_maximum_micros: int,
+    calendar_micros: int | None,
 ) -> bool:
     """Whether what was agreed to before allows these amounts too: nothing may be higher than it was."""
     if consent is None or consent.text_version != TEXT_VERSION:
@@ -132,4 +135,5 @@ def covers(
         and (amount_micros or 0) <= (consent.amount_micros or 0)
         and (target_micros or 0) <= (consent.target_micros or 0)
         and monthly_maximum_micros <= (consent.monthly_maximum_micros or 0)
+        and (calendar_micros or 0) <= (consent.calendar_micros or 0)
     )

@@ -29,7 +29,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What the customer agreed to. Exactly one of amount and target is set."""
+    """What the customer agreed to, and what of it is due. Exactly one of amount and target is set."""
 
     enabled: bool
     paused: bool
@@ -37,6 +37,7 @@ class Rule:
     amount_micros: int | None
     target_micros: int | None
     monthly_maximum_micros: int
+    calendar_due_micros: int | None = None  # on the first of the month, until it has been charged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +91,12 @@ def decide(rule: Rule, situation: Situation, limits: Limits) -> Verdict:
     """What to do now. Where several reasons hold, the first in the documented order is given."""
     if not rule.enabled:
         return Verdict(reason=Reason.DISABLED)
-    if situation.available_micros >= rule.threshold_micros:
+    by_calendar = rule.calendar_due_micros is not None
+    if situation.available_micros >= rule.threshold_micros and not by_calendar:
         return Verdict(reason=Reason.ABOVE_THRESHOLD)
-    amount_micros = amount_to_charge(rule, situation, limits)
-    covered = situation.available_micros + situation.in_flight_micros >= rule.threshold_micros
+    amount_micros = rule.calendar_due_micros or amount_to_charge(rule, situation, limits)
+    soon_micros = situation.available_micros + situation.in_flight_micros
+    covered = soon_micros >= rule.threshold_micros and not by_calendar
     hindrances = (
         (situation.month_used_micros + amount_micros > rule.monthly_maximum_micros, Reason.MONTHLY_MAXIMUM),
         (rule.paused, Reason.PAUSED_AFTER_FAILURES),

@@ -82,6 +82,7 @@ class RuleForm(FlaskForm):
         description=lazy_gettext("Counts what was debited automatically and what is still on its way."),
         validators=[_is_amount],
     )
+    calendar_amount = MoneyField(lazy_gettext("On the first of each month"))
     consent = BooleanField(validators=[DataRequired(lazy_gettext("Tick the box to give your consent."))])
 
     @property
@@ -90,6 +91,10 @@ class RuleForm(FlaskForm):
 
     def validate_amount(self, field: MoneyField) -> None:
         if not self.by_target:
+            _is_amount(self, field)
+
+    def validate_calendar_amount(self, field: MoneyField) -> None:
+        if field.raw_data and str(field.raw_data[0]).strip():
             _is_amount(self, field)
 
     def validate_target(self, field: MoneyField) -> None:

@@ -108,6 +108,7 @@ class Consent(Model):
     amount_micros: Mapped[int | None] = mapped_column(BigInteger)
     target_micros: Mapped[int | None] = mapped_column(BigInteger)
     monthly_maximum_micros: Mapped[int | None] = mapped_column(BigInteger)
+    calendar_micros: Mapped[int | None] = mapped_column(BigInteger)
     given_at: Mapped[UtcDateTime]
 
     __table_args__ = (
@@ -228,6 +229,8 @@ class AutoTopUp(Model):
     amount_micros: Mapped[int | None] = mapped_column(BigInteger)
     target_micros: Mapped[int | None] = mapped_column(BigInteger)
     monthly_maximum_micros: Mapped[Micros]
+    calendar_micros: Mapped[int | None] = mapped_column(BigInteger)
+    calendar_on: Mapped[date | None] = mapped_column(Date)
     consent_id: Mapped[str | None] = mapped_column(String(PUBLIC_ID_LENGTH))
     enabled_at: Mapped[UtcDateTime | None]
     disabled_at: Mapped[UtcDateTime | None]
@@ -246,6 +249,8 @@ class AutoTopUp(Model):
         CheckConstraint("threshold_micros > 0", name="threshold_positive"),
         CheckConstraint("monthly_maximum_micros >= amount_micros", name="maximum_covers_amount"),
         CheckConstraint("target_micros > threshold_micros", name="target_above_threshold"),
+        CheckConstraint("monthly_maximum_micros >= calendar_micros", name="maximum_covers_calendar"),
+        CheckConstraint("(calendar_micros IS NULL) = (calendar_on IS NULL)", name="calendar_has_day"),
         CheckConstraint("NOT enabled OR consent_id IS NOT NULL", name="enabled_with_consent"),
         Index("ix_auto_top_up_evaluate_at", "evaluate_at", postgresql_where=text("evaluate_at IS NOT NULL")),
     )

@@ -11,8 +11,10 @@ from app.clock import utc_now
 from app.config import settings
 from app.customers.service import get_customer
 from app.db import db
+from app.i18n import local_date
 from app.ledger.service import lock_balance
 from topups import auto, consents, mandates, notices, situation
+from topups.calendar_day import next_due
 from topups.consents import GivenBy
 from topups.errors import (
     AmountOrTarget,
@@ -40,6 +42,7 @@ class RuleWish:
     amount_micros: int | None
     target_micros: int | None
     monthly_maximum_micros: int
+    calendar_micros: int | None = None  # on the first of each month
     payment_methods: list[str] | None = None
     consent_by: GivenBy | None = None
     vouched_by: GivenBy | None = None
@@ -62,6 +65,9 @@ def check(wish: RuleWish) -> None:
         if target_micros <= wish.threshold_micros:
             raise TargetNotAboveThreshold(field="target")
         least_micros = max(target_micros - wish.threshold_micros, settings().top_up_minimum_micros)
+    if wish.calendar_micros is not None:
+        check_amount(wish.calendar_micros, field="calendar_amount")
+        least_micros = max(least_micros, wish.calendar_micros)
     if wish.monthly_maximum_micros < least_micros:
         raise MonthlyMaximumBelowAmount(field="monthly_maximum")
 
@@ -97,6 +103,10 @@ def save(customer_id: int, wish: RuleWish) -> AutoTopUp:
     row.threshold_micros = wish.threshold_micros
     row.amount_micros, row.target_micros = wish.amount_micros, wish.target_micros
     row.monthly_maximum_micros = wish.monthly_maximum_micros
+    row.calendar_on = next_due(
+        row.calendar_on, wanted=wish.calendar_micros is not None, today=local_date(now)
+    )
+    row.calendar_micros = wish.calendar_micros
     row.enabled = wish.enabled
     row.updated_at = now
     if wish.enabled and not was_enabled:
@@ -129,6 +139,7 @@ def _stand_on_consent(row: AutoTopUp, wish: RuleWish) -> None:
         amount_micros=wish.amount_micros,
         target_micros=wish.target_micros,
         monthly_maximum_micros=wish.monthly_maximum_micros,
+        calendar_micros=wish.calendar_micros,
     )
     row.consent_id = given.consent_id
 
@@ -140,6 +151,7 @@ def _agreed_before(row: AutoTopUp, wish: RuleWish) -> bool:
         amount_micros=wish.amount_micros,
         target_micros=wish.target_micros,
         monthly_maximum_micros=wish.monthly_maximum_micros,
+        calendar_micros=wish.calendar_micros,
     )
 
 

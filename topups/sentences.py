@@ -31,4 +31,7 @@ def rule_sentence(summary: Summary) -> Markup:
             "When your balance falls below %(threshold)s, we fill it up to %(target)s through %(method)s, "
             "and never more than %(maximum)s per month."
         )
+    if summary.calendar_micros is not None:
+        facts["calendar"] = _MARKED.format(money(summary.calendar_micros))
+        text = f"{text} {gettext('On the first of each month we add %(calendar)s.')}"
     return Markup.escape(text) % facts

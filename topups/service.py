@@ -22,6 +22,13 @@ from topups.mandates import chargeable_method, find_method, move_up, payment_met
 from topups.mandates import revoke as revoke_method
 from topups.methods import method_name, ways_to_pay
 from topups.models import AutoTopUp, Chargeback, Consent, PaymentMethod, Refund, TopUp
+from topups.pay_links import DeadPayLink, PayLink
+from topups.pay_links import find as find_pay_link
+from topups.pay_links import links_of as pay_links
+from topups.pay_links import make as make_pay_link
+from topups.pay_links import payments_of as pay_link_payments
+from topups.pay_links import request_key as pay_link_request_key
+from topups.pay_links import revoke as revoke_pay_link
 from topups.payments import Wish, find_top_up, request
 from topups.receipts import Receipt
 from topups.receipts import find as find_receipt
@@ -38,7 +45,7 @@ from topups.rules import save as save_rule
 from topups.states import Status
 from topups.subscriptions import on_balance_seen, on_money_arrived, on_money_left
 from topups.summary import DecisionLine, MoneyUnderWay, Summary, payments_under_way, summary
-from topups.syncing import sync_payment
+from topups.syncing import look_again, sync_payment
 
 Purpose = Literal["balance", "invoice"]
 
@@ -122,6 +129,7 @@ __all__ = [
     "AutoTopUp",
     "Chargeback",
     "Consent",
+    "DeadPayLink",
     "DecisionLine",
     "Fee",
     "GivenBy",
@@ -129,6 +137,7 @@ __all__ = [
     "MethodFacts",
     "MoneyUnderWay",
     "PaidFee",
+    "PayLink",
     "PaymentMethod",
     "Receipt",
     "Refund",
@@ -143,11 +152,14 @@ __all__ = [
     "failure_text",
     "fee_of",
     "find_method",
+    "find_pay_link",
     "find_receipt",
     "find_refund",
     "find_rule",
     "find_top_up",
     "last_top_up_micros",
+    "look_again",
+    "make_pay_link",
     "method_label",
     "method_name",
     "move_up",
@@ -155,6 +167,9 @@ __all__ = [
     "on_money_arrived",
     "on_money_left",
     "paid_fees",
+    "pay_link_payments",
+    "pay_link_request_key",
+    "pay_links",
     "pay_with_mandate",
     "payment_methods",
     "payments_under_way",
@@ -165,6 +180,7 @@ __all__ = [
     "request_top_up",
     "resume",
     "revoke_method",
+    "revoke_pay_link",
     "save_rule",
     "set_fee_vat_rate",
     "spare_micros",

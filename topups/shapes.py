@@ -87,6 +87,7 @@ class NewRule(Struct, kw_only=True):
     enabled: bool = False
     amount: Annotated[Money | None, Meta(description="Tops up by this.")] = None
     target: Annotated[Money | None, Meta(description="Tops up to this.")] = None
+    calendar_amount: Annotated[Money | None, Meta(description="On the first of each month, too.")] = None
     payment_methods: Annotated[list[str] | None, Meta(description="In the order to try.")] = None
     consent: Annotated[
         dict[str, Any] | None,
@@ -106,6 +107,7 @@ class Rule(Struct):
     amount: Money | None
     target: Money | None
     monthly_maximum: Money | None
+    calendar_amount: Money | None
     month_used: Money | None
     month_in_flight: Money | None
     payment_methods: list[str]

@@ -49,28 +49,18 @@ def in_flight_micros(customer_id: int) -> int:
     )
 
 
+def month_used(customer_id: int, now: datetime) -> Select[int]:
+    """The query for automatic charges made this month, in flight included; a failed one frees its share."""
+    return select(func.sum(TopUp.amount_micros)).where(
+        TopUp.customer_id == customer_id,
+        TopUp.origin == "automatic",
+        TopUp.status.not_in(LOST),
+        TopUp.created_at >= month_start(now),
+    )
+
+
 def month_used_micros(customer_id: int, now: datetime) -> int:
-    """Automatic charges made this month, in flight included; a failed charge frees its share."""
-    return _sum(
-        select(func.sum(TopUp.amount_micros)).where(
-            TopUp.customer_id == customer_id,
-            TopUp.origin == "automatic",
-            TopUp.status.not_in(LOST),
-            TopUp.created_at >= month_start(now),
-        )
-    )
-
-
-def month_in_flight_micros(customer_id: int, now: datetime) -> int:
-    """The part of the month's automatic charges that has not arrived yet."""
-    return _sum(
-        select(func.sum(TopUp.amount_micros)).where(
-            TopUp.customer_id == customer_id,
-            TopUp.origin == "automatic",
-            TopUp.status.in_(UNDER_WAY),
-            TopUp.created_at >= month_start(now),
-        )
-    )
+    return _sum(month_used(customer_id, now))
 
 
 def charges_since(customer_id: int, since: datetime) -> list[datetime]:
@@ -89,16 +79,18 @@ def charges_since(customer_id: int, since: datetime) -> list[datetime]:
     )
 
 
-def ordered_methods(customer_id: int) -> list[PaymentMethod]:
-    """The methods that automatic top-up may use, in the customer's order, whatever their state."""
-    return list(
-        db.session.scalars(
-            select(PaymentMethod)
-            .where(PaymentMethod.customer_id == customer_id, PaymentMethod.position.is_not(None))
-            .where(PaymentMethod.status != "revoked")
-            .order_by(PaymentMethod.position)
-        )
+def methods_in_order(customer_id: int) -> Select[PaymentMethod]:
+    """The query for what automatic top-up may charge, in the customer's order, whatever the state."""
+    return (
+        select(PaymentMethod)
+        .where(PaymentMethod.customer_id == customer_id, PaymentMethod.position.is_not(None))
+        .where(PaymentMethod.status != "revoked")
+        .order_by(PaymentMethod.position)
     )
+
+
+def ordered_methods(customer_id: int) -> list[PaymentMethod]:
+    return list(db.session.scalars(methods_in_order(customer_id)))
 
 
 def usable(method: PaymentMethod, now: datetime) -> bool:

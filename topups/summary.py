@@ -6,13 +6,14 @@ from typing import Literal
 
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 
 from app.clock import utc_now
+from app.customers.models import Customer
 from app.db import db
-from topups import decision_log, labels, situation
+from topups import labels, situation
 from topups.decisions import Reason
-from topups.models import AutoTopUp, TopUp, TopUpDecision
+from topups.models import AutoTopUp, PaymentMethod, TopUp, TopUpDecision
 from topups.states import UNDER_WAY, Status
 
 State = Literal["off", "on", "paused", "no_method"]
@@ -60,6 +61,8 @@ class Summary:
     amount_micros: int | None = None
     target_micros: int | None = None
     monthly_maximum_micros: int | None = None
+    calendar_micros: int | None = None
+    calendar_on: date | None = None
     method_label: str | None = None
     month_used_micros: int = 0  # in flight included
     month_in_flight_micros: int = 0
@@ -139,28 +142,71 @@ def _state(row: AutoTopUp, *, has_method: bool) -> State:
     return "on" if has_method else "no_method"
 
 
+@dataclass(frozen=True)
+class _Rule:
+    """What is read of a rule: its row, the first method, the last decision, what the month used."""
+
+    row: AutoTopUp | None
+    method: PaymentMethod | None
+    last: TopUpDecision | None
+    month_used_micros: int
+
+
+def _rule(customer_id: int, now: datetime) -> _Rule:
+    """In one statement, since every page of the customer's may ask for it."""
+    newest = select(func.max(TopUpDecision.number)).where(TopUpDecision.customer_id == customer_id)
+    first = (
+        situation.methods_in_order(customer_id).with_only_columns(PaymentMethod.payment_method_id).limit(1)
+    )
+    used = situation.month_used(customer_id, now).scalar_subquery()
+    found = db.session.execute(
+        select(AutoTopUp, PaymentMethod, TopUpDecision, used.label("used_micros"))
+        .select_from(Customer)
+        .outerjoin(AutoTopUp, AutoTopUp.customer_id == Customer.customer_id)
+        .outerjoin(
+            PaymentMethod,
+            and_(
+                PaymentMethod.customer_id == Customer.customer_id,
+                PaymentMethod.payment_method_id == first.scalar_subquery(),
+            ),
+        )
+        .outerjoin(
+            TopUpDecision,
+            and_(
+                TopUpDecision.customer_id == Customer.customer_id,
+                TopUpDecision.number == newest.scalar_subquery(),
+            ),
+        )
+        .where(Customer.customer_id == customer_id)
+    ).one()
+    return _Rule(found.AutoTopUp, found.PaymentMethod, found.TopUpDecision, int(found.used_micros or 0))
+
+
 def summary(customer_id: int) -> Summary:
-    """For dashboard and settings page alike."""
+    """For dashboard and settings page alike. Two statements."""
     now = utc_now()
     under_way = tuple(payments_under_way(customer_id))
-    row = db.session.get(AutoTopUp, customer_id)
-    methods = situation.ordered_methods(customer_id)
-    label = labels.method_label(methods[0]) if methods else None
+    rule = _rule(customer_id, now)
+    row = rule.row
+    label = labels.method_label(rule.method) if rule.method else None
     if row is None:
         return Summary(state="off", method_label=label, under_way=under_way)
-    last = decision_log.latest(customer_id)
+    this_month = situation.month_start(now)
+    in_flight = [m for m in under_way if m.origin == "automatic" and m.created_at >= this_month]
     return Summary(
-        state=_state(row, has_method=bool(methods)),
+        state=_state(row, has_method=rule.method is not None),
         threshold_micros=row.threshold_micros,
         amount_micros=row.amount_micros,
         target_micros=row.target_micros,
         monthly_maximum_micros=row.monthly_maximum_micros,
+        calendar_micros=row.calendar_micros,
+        calendar_on=row.calendar_on,
         method_label=label,
-        month_used_micros=situation.month_used_micros(customer_id, now),
-        month_in_flight_micros=situation.month_in_flight_micros(customer_id, now),
+        month_used_micros=rule.month_used_micros,
+        month_in_flight_micros=sum(m.amount_micros for m in in_flight),
         enabled_at=row.enabled_at,
         paused_at=row.paused_at,
         paused_because=row.paused_because,
-        last_decision=decision_line(last) if last else None,
+        last_decision=decision_line(rule.last) if rule.last else None,
         under_way=under_way,
     )

@@ -3,7 +3,8 @@
 The truth is fetched, never believed: a webhook only says that there is something to see.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 from sqlalchemy import select, update
@@ -15,8 +16,9 @@ from topups import crediting, gateway
 from topups.charging import CALL_LASTS_AT_MOST, ask_and_record, charge
 from topups.models import TopUp, WebhookCall
 from topups.payments import find_top_up
-from topups.states import GUARDED, Status
+from topups.states import ENDED, GUARDED, Status
 
+LOOK_AT_MOST_EVERY: Final = timedelta(seconds=2)
 _log = structlog.get_logger("topups")
 
 
@@ -42,6 +44,18 @@ def sync_payment(top_up_id: str) -> TopUp:
         ask_and_record(top_up_id)
     in_unit_of_work(_close_webhooks, top_up_id, began_at)
     return find_top_up(top_up_id)
+
+
+def look_again(top_up: TopUp) -> TopUp:
+    """As `sync_payment`, for a page that is reloaded: not every time, and Mollie may be away."""
+    recently = top_up.looked_at is not None and utc_now() - top_up.looked_at <= LOOK_AT_MOST_EVERY
+    if recently or top_up.status in ENDED:
+        return top_up
+    top_up_id = top_up.top_up_id
+    try:
+        return sync_payment(top_up_id)
+    except gateway.NoAnswer:
+        return find_top_up(top_up_id)
 
 
 def look(top_up_id: str, payment_id: str) -> None:

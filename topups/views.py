@@ -1,15 +1,13 @@
 """Pages for the customer: top up, the payment's own page, automatic top-up, payment methods."""
 
 import secrets
-from datetime import timedelta
 from typing import Any, Final
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, lazy_gettext
+from flask_babel import format_date, gettext, lazy_gettext
 from flask_login import current_user
 
-from app.clock import utc_now
 from app.config import settings
 from app.customers.auth import customer_required
 from app.db import in_unit_of_work
@@ -17,8 +15,10 @@ from app.errors import AppError, Forbidden
 from app.ledger.service import get_balance
 from topups import consents, decision_log, gateway, service
 from topups.amounts import parse_amount
+from topups.decisions import Rule
 from topups.errors import FeeNotAccepted
 from topups.forms import RuleForm, TopUpForm
+from topups.preview import Preview, preview
 from topups.refunds_api import receipt_response
 from topups.sentences import rule_sentence
 from topups.states import ENDED, LOST, UNANSWERED
@@ -27,7 +27,6 @@ from topups.summary import decision_line
 blueprint = Blueprint("topups", __name__, template_folder="templates")
 
 PRESETS_MICROS: Final = (25_000_000, 50_000_000, 100_000_000)
-LOOK_AT_MOST_EVERY: Final = timedelta(seconds=2)
 REFRESH_SECONDS: Final = 3
 SLOW_REFRESH_SECONDS: Final = 30
 _PAYMENT_METHOD = "mandate:"
@@ -67,12 +66,7 @@ def start_top_up() -> ResponseReturnValue:
 def payment(top_up_id: str) -> str:
     """Where a payer comes back to: what is so, and what comes next. Success is never inferred."""
     customer_id = g.customer.customer_id
-    found = service.find_top_up(top_up_id, customer_id)
-    if found.status not in ENDED and _may_look(found):
-        try:
-            found = service.sync_payment(top_up_id)
-        except gateway.NoAnswer:
-            found = service.find_top_up(top_up_id, customer_id)
+    found = service.look_again(service.find_top_up(top_up_id, customer_id))
     turns = min(request.args.get("turn", 0, type=int), 1000)
     return render_template(
         "topups/payment.html",
@@ -108,6 +102,7 @@ def auto_top_up() -> str:
         amount=(row.amount_micros if row else None) or settings().top_up_default_micros,
         target=(row.target_micros if row else None) or 50_000_000,
         monthly_maximum=row.monthly_maximum_micros if row else settings().auto_monthly_maximum_default_micros,
+        calendar_amount=row.calendar_micros if row else None,
     )
     return _auto_page(form)
 
@@ -125,6 +120,7 @@ def save_auto_top_up() -> ResponseReturnValue:
         amount_micros=None if form.by_target else form.amount.data,
         target_micros=form.target.data if form.by_target else None,
         monthly_maximum_micros=form.monthly_maximum.data or 0,
+        calendar_micros=form.calendar_amount.data,
         consent_by=_given_by(),
     )
     try:
@@ -269,17 +265,37 @@ def _top_up_page(form: TopUpForm) -> str:
 def _auto_page(form: RuleForm) -> str:
     customer_id = g.customer.customer_id
     summary = service.summary(customer_id)
+    looked_back = _preview(customer_id, form)
     methods = [m for m in service.payment_methods(customer_id) if m.position is not None]
     return render_template(
         "topups/auto_top_up.html",
         form=form,
         summary=summary,
         sentence=rule_sentence(summary),
+        preview=looked_back,
+        preview_month=format_date(looked_back.month, "LLLL") if looked_back else "",
         methods=[_method_line(m) for m in methods],
         decisions=[decision_line(d) for d in decision_log.last_decisions(customer_id)],
         consent=consents.short_text("automatic_top_up"),
         consent_text=consents.full_text("automatic_top_up"),
     )
+
+
+def _preview(customer_id: int, form: RuleForm) -> Preview | None:
+    """Last month under the rule that the form shows, if it shows one."""
+    by_target = form.by_target
+    filled = form.target.data if by_target else form.amount.data
+    if form.threshold.data is None or form.monthly_maximum.data is None or filled is None:
+        return None
+    rule = Rule(
+        enabled=True,
+        paused=False,
+        threshold_micros=form.threshold.data,
+        amount_micros=None if by_target else filled,
+        target_micros=filled if by_target else None,
+        monthly_maximum_micros=form.monthly_maximum.data,
+    )
+    return preview(customer_id, rule, form.calendar_amount.data)
 
 
 def _method_line(method: service.PaymentMethod) -> dict[str, Any]:
@@ -302,10 +318,6 @@ def _explain(form: Any, error: AppError) -> None:
         field.errors = [*field.errors, message]
     else:
         flash(message, "danger")
-
-
-def _may_look(found: service.TopUp) -> bool:
-    return found.looked_at is None or utc_now() - found.looked_at > LOOK_AT_MOST_EVERY
 
 
 def _given_by() -> consents.GivenBy:

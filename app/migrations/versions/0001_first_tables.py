@@ -446,6 +446,7 @@ def topups():
         sa.Column("amount_micros", sa.BigInteger(), nullable=True),
         sa.Column("target_micros", sa.BigInteger(), nullable=True),
         sa.Column("monthly_maximum_micros", sa.BigInteger(), nullable=True),
+        sa.Column("calendar_micros", sa.BigInteger(), nullable=True),
         sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("kind IN ('save_method', 'automatic_top_up')", name="ck_consent_kind"),
         sa.ForeignKeyConstraint(
@@ -455,6 +456,28 @@ def topups():
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("customer_id", "consent_id", name="pk_consent"),
+    )
+    op.create_table(
+        "pay_link",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("pay_link_id", sa.String(length=64), nullable=False),
+        sa.Column("invoice_number", sa.String(length=32), nullable=True),
+        sa.Column("amount_micros", sa.BigInteger(), nullable=True),
+        sa.Column("made_by_user_id", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(invoice_number IS NULL) <> (amount_micros IS NULL)", name="ck_pay_link_invoice_or_amount"
+        ),
+        sa.CheckConstraint("amount_micros > 0", name="ck_pay_link_amount_positive"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customer.customer_id"],
+            name="fk_pay_link_customer_id_customer",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "pay_link_id", name="pk_pay_link"),
     )
     op.create_table(
         "payment_method",
@@ -557,6 +580,8 @@ def topups():
         sa.Column("amount_micros", sa.BigInteger(), nullable=True),
         sa.Column("target_micros", sa.BigInteger(), nullable=True),
         sa.Column("monthly_maximum_micros", sa.BigInteger(), nullable=False),
+        sa.Column("calendar_micros", sa.BigInteger(), nullable=True),
+        sa.Column("calendar_on", sa.Date(), nullable=True),
         sa.Column("consent_id", sa.String(length=64), nullable=True),
         sa.Column("enabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
@@ -569,10 +594,16 @@ def topups():
             "(amount_micros IS NULL) <> (target_micros IS NULL)", name="ck_auto_top_up_amount_or_target"
         ),
         sa.CheckConstraint(
+            "(calendar_micros IS NULL) = (calendar_on IS NULL)", name="ck_auto_top_up_calendar_has_day"
+        ),
+        sa.CheckConstraint(
             "NOT enabled OR consent_id IS NOT NULL", name="ck_auto_top_up_enabled_with_consent"
         ),
         sa.CheckConstraint(
             "monthly_maximum_micros >= amount_micros", name="ck_auto_top_up_maximum_covers_amount"
+        ),
+        sa.CheckConstraint(
+            "monthly_maximum_micros >= calendar_micros", name="ck_auto_top_up_maximum_covers_calendar"
         ),
         sa.CheckConstraint("target_micros > threshold_micros", name="ck_auto_top_up_target_above_threshold"),
         sa.CheckConstraint("threshold_micros > 0", name="ck_auto_top_up_threshold_positive"),
