@@ -51,9 +51,7 @@ class Due:
 
 def find(number: str, customer_id: int | None = None) -> Invoice:
     """Raises UnknownInvoice, also when it is another customer's."""
-    owner = db.session.scalar(select(InvoiceNumber.customer_id).where(InvoiceNumber.number == number))
-    if owner is None or customer_id not in (None, owner):
-        raise UnknownInvoice
+    owner = _owner(number) if customer_id is None else customer_id
     found = db.session.scalars(
         select(Invoice)
         .where(Invoice.customer_id == owner, Invoice.number == number)
@@ -64,11 +62,14 @@ def find(number: str, customer_id: int | None = None) -> Invoice:
     return found
 
 
+def _owner(number: str) -> int | None:
+    return db.session.scalar(select(InvoiceNumber.customer_id).where(InvoiceNumber.number == number))
+
+
 def _issued_at(number: str) -> datetime:
     """Raises UnknownInvoice."""
-    owner = db.session.scalar(select(InvoiceNumber.customer_id).where(InvoiceNumber.number == number))
     at = db.session.scalar(
-        select(Invoice.issued_at).where(Invoice.customer_id == owner, Invoice.number == number)
+        select(Invoice.issued_at).where(Invoice.customer_id == _owner(number), Invoice.number == number)
     )
     if at is None:
         raise UnknownInvoice

@@ -119,19 +119,26 @@ def usage_by_day(customer_id: int, start: date, end: date, split: Split = WHOLE_
         for number, name in enumerate(split.dimensions)
     ]
     parts = [local_day, *([UsageHour.hour] if split.by_hour else []), UsageHour.meter_id, *values]
-    query = select(*parts, *_SUMS).where(
+    first, last = period_of_day(start).start, period_of_day(end - timedelta(days=1)).end
+    # Whole periods, since what is not rolled up yet is what their totals have beyond their hours.
+    query = select(UsageHour.period_start, *parts, *_SUMS).where(
         UsageHour.customer_id == customer_id,
-        UsageHour.hour >= midnight(start, zone),
-        UsageHour.hour < midnight(end, zone),
+        UsageHour.hour >= midnight(first, zone),
+        UsageHour.hour < midnight(last, zone),
     )
     if split.meter_id is not None:
         query = query.where(UsageHour.meter_id == split.meter_id)
     meters = current_catalog().meters
+    rolled_up: dict[tuple[date, int], UsageDay] = {}
     found: dict[_Key, UsageDay] = {}
-    for row in db.session.execute(query.group_by(*parts)):
+    for row in db.session.execute(query.group_by(UsageHour.period_start, *parts)):
         key = (row.day, row.hour if split.by_hour else None, row.meter_id, tuple(row[-3 - len(values) : -3]))
-        found[key] = _usage(key, meters[row.meter_id], split, row)
-    for key, fresh in _not_rolled_up(customer_id, start, end, split, meters):
+        one = _usage(key, meters[row.meter_id], split, row)
+        of_period = (row.period_start, row.meter_id)
+        rolled_up[of_period] = _added(rolled_up[of_period], one) if of_period in rolled_up else one
+        if start <= row.day < end:
+            found[key] = _added(found[key], one) if key in found else one
+    for key, fresh in _not_rolled_up(customer_id, start, end, split, meters=meters, rolled_up=rolled_up):
         known = found.get(key)
         found[key] = fresh if known is None else _added(known, fresh)
     used = [one for one in found.values() if one.quantity or one.charge_micros or one.events]
@@ -170,7 +177,13 @@ def _added(known: UsageDay, fresh: UsageDay) -> UsageDay:
 
 
 def _not_rolled_up(
-    customer_id: int, start: date, end: date, split: Split, meters: Mapping[int, MeterRule]
+    customer_id: int,
+    start: date,
+    end: date,
+    split: Split,
+    *,
+    meters: Mapping[int, MeterRule],
+    rolled_up: Mapping[tuple[date, int], UsageDay],
 ) -> list[tuple[_Key, UsageDay]]:
     """Per period and meter what the totals have beyond the rolled-up hours, on its last day so far."""
     zone, now = settings().timezone, utc_now()
@@ -190,12 +203,6 @@ def _not_rolled_up(
         )
         .group_by(UsageTotal.period_start, UsageTotal.meter_id)
     )
-    hours = (
-        select(UsageHour.period_start, UsageHour.meter_id, *_SUMS)
-        .where(UsageHour.customer_id == customer_id, UsageHour.hour >= midnight(first, zone))
-        .group_by(UsageHour.period_start, UsageHour.meter_id)
-    )
-    rolled_up = {(row.period_start, row.meter_id): row for row in db.session.execute(hours)}
     found: list[tuple[_Key, UsageDay]] = []
     for row in db.session.execute(totals):
         if split.meter_id not in (None, row.meter_id):
@@ -211,8 +218,8 @@ def _not_rolled_up(
                 replace(
                     fresh,
                     quantity=-known.quantity,
-                    events=-int(known.events),
-                    charge_micros=-int(known.charge_micros),
+                    events=-known.events,
+                    charge_micros=-known.charge_micros,
                 ),
             )
         if start <= fresh.day < end and (fresh.quantity or fresh.events or fresh.charge_micros):

@@ -13,7 +13,7 @@ from flask import Flask, abort, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_login import LoginManager, current_user
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 
 from app.clock import utc_now
 from app.customers.models import ApiKey, Customer, Membership, User
@@ -49,13 +49,29 @@ def init_app(app: Flask) -> None:
     )
 
 
+_WITH_CUSTOMERS: Final = (
+    select(User, Customer, Membership.role)
+    .outerjoin(Membership, Membership.user_id == User.user_id)
+    .outerjoin(Customer, and_(Customer.customer_id == Membership.customer_id, Customer.status == "active"))
+    .order_by(Customer.name)
+)
+
+
 @login_manager.user_loader
 def _load_user(session_name: str) -> User | None:
     user_id, _, version = session_name.partition(".")
     if not user_id.isdigit() or not version.isdigit():
         return None
-    user = db.session.get(User, int(user_id))
+    user = _read_with_customers(int(user_id))
     return user if user is not None and user.session_version == int(version) else None
+
+
+def _read_with_customers(user_id: int) -> User | None:
+    """In one statement, kept for this request: nearly every page asks for both."""
+    rows = db.session.execute(_WITH_CUSTOMERS.where(User.user_id == user_id)).all()
+    acts_for = [(row.Customer, row.role) for row in rows if row.Customer is not None]
+    g.acts_for = (user_id, acts_for)
+    return rows[0].User if rows else None
 
 
 @login_manager.unauthorized_handler
@@ -137,13 +153,9 @@ def require_api_key(view: Callable[P, R]) -> Callable[P, R]:
 
 def customers_of(user: User) -> list[tuple[Customer, str]]:
     """The customers a user acts for, with the role, by name."""
-    rows = db.session.execute(
-        select(Customer, Membership.role)
-        .join(Membership, Membership.customer_id == Customer.customer_id)
-        .where(Membership.user_id == user.user_id, Customer.status == "active")
-        .order_by(Customer.name)
-    )
-    return [(row.Customer, row.role) for row in rows]
+    if g.get("acts_for", (None,))[0] != user.user_id:
+        _read_with_customers(user.user_id)
+    return list(g.acts_for[1])
 
 
 def customer_required(view: Callable[P, R]) -> Callable[P, R]:

@@ -1,5 +1,6 @@
 """What the signed-in customer has to pay, read once per request, to be counted and shown."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from app.portal.sentence_words import Gravest
 from app.portal.tags import Tag
 from invoicing import service as invoicing
 from invoicing.service import Due
+from topups.service import MoneyUnderWay
 
 PAYABLE: Final = ("open", "overdue")
 
@@ -40,10 +42,11 @@ class Upcoming:
     expected_micros: int | None
 
 
-def of_customer(customer_id: int) -> list[Due]:
+def of_customer(customer_id: int, under_way: Iterable[MoneyUnderWay] | None = None) -> list[Due]:
+    """`under_way`: the payments under way, where the page has read them already."""
     found: list[Due] | None = g.get("due")
     if found is None:
-        found = g.due = invoicing.due(customer_id)
+        found = g.due = invoicing.due(customer_id, under_way=under_way)
     return found
 
 

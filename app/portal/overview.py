@@ -77,7 +77,7 @@ def overview_of(customer_id: int) -> Overview:
     chart, month = usage.recent_charts(customer_id, DAYS)
     movements = statement.recent(customer_id, MOVEMENTS_SHOWN, through=balance.last_transfer_number)
     burn = usage.burn_micros_per_day(chart)
-    invoices = due.of_customer(customer_id)
+    invoices = due.of_customer(customer_id, summary.under_way)
     has_usage = not chart.is_empty or any(m.kind == statement.USAGE for m in movements)
     facts = _facts(balance, summary, invoices, burn, has_history=bool(movements))
     first = due.gravest(invoices)
