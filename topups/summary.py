@@ -61,6 +61,8 @@ class Summary:
     amount_micros: int | None = None
     target_micros: int | None = None
     monthly_maximum_micros: int | None = None
+    calendar_micros: int | None = None
+    calendar_on: date | None = None
     method_label: str | None = None
     month_used_micros: int = 0  # in flight included
     month_in_flight_micros: int = 0
@@ -197,6 +199,8 @@ def summary(customer_id: int) -> Summary:
         amount_micros=row.amount_micros,
         target_micros=row.target_micros,
         monthly_maximum_micros=row.monthly_maximum_micros,
+        calendar_micros=row.calendar_micros,
+        calendar_on=row.calendar_on,
         method_label=label,
         month_used_micros=rule.month_used_micros,
         month_in_flight_micros=sum(m.amount_micros for m in in_flight),
