@@ -20,7 +20,7 @@ from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
 from app.ledger import holds
-from app.portal import shell
+from app.portal import pay, pay_links, shell
 from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
@@ -57,6 +57,8 @@ BLUEPRINTS = (
     refunds_api.blueprint,
     webhooks.blueprint,
     topups_views.blueprint,
+    pay.blueprint,
+    pay_links.blueprint,
     invoicing_api.blueprint,
     credit_api.blueprint,
     invoicing_views.blueprint,

@@ -2,7 +2,7 @@
 
 Nothing inline, nothing from elsewhere: scripts, styles, pictures and fonts come from us. Forms of a signed-in
 person may lead to a checkout at the payment provider or a bank, and browsers apply `form-action` to those
-redirects too; before the sign-in, forms stay here.
+redirects too; before the sign-in, forms stay here, but for the public page on which one pays.
 """
 
 from typing import Final
@@ -44,8 +44,11 @@ def add_headers(response: Response) -> Response:
 
 
 def _form_targets() -> str:
-    if "_user_id" not in session:
-        return "'self'"
+    return checkout_targets() if "_user_id" in session else "'self'"
+
+
+def checkout_targets() -> str:
+    """Where a form that starts a payment may lead."""
     sandbox = urlsplit(settings().mollie_api_url)
     return f"'self' https: {sandbox.scheme}://{sandbox.netloc}"
 
