@@ -17,7 +17,15 @@ from app.api import (
     RequestInProgress,
 )
 from app.errors import AppError, Invalid, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
-from app.reference.statements import API_KEY, DESCRIPTION, IDEMPOTENCY_KEY, Description, Nothing, Problem
+from app.reference.statements import (
+    API_KEY,
+    DESCRIPTION,
+    IDEMPOTENCY_KEY,
+    Description,
+    Money,
+    Nothing,
+    Problem,
+)
 
 PREFIX: Final = "/v1/"
 REFS: Final = "#/components/schemas/{name}"
@@ -64,10 +72,11 @@ def routes(app: Flask) -> Iterator[tuple[Rule, str]]:
                 yield rule, method
 
 
-def build(app: Flask, version: str, server: str) -> dict[str, Any]:
+def build(app: Flask, version: str, server: str, currency: str) -> dict[str, Any]:
     """The document; problem titles are in the current language."""
     found = list(described(app))
     types = _Types([said for _, _, said in found])
+    types.components[Money.__name__]["properties"]["currency"] = {"enum": [currency]}
     paths: dict[str, dict[str, Any]] = {}
     for rule, method, said in found:
         path = _ARGUMENT.sub(r"{\1}", rule.rule)

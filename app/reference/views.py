@@ -20,7 +20,8 @@ def openapi() -> dict[str, Any]:
     kept: dict[str, Any] = current_app.extensions
     if _KEPT not in kept:
         with in_locale("en"):
-            kept[_KEPT] = document.build(current_app, VERSION, settings().public_url)
+            chosen = settings()
+            kept[_KEPT] = document.build(current_app, VERSION, chosen.public_url, chosen.currency)
     document_: dict[str, Any] = kept[_KEPT]
     return document_
 
