@@ -13,6 +13,7 @@ from app.i18n import local_date
 from app.jobs import enqueue
 from app.pdf import PdfNotMade
 from invoicing import documents, paid_copies, runs, telling
+from invoicing.notices import check_again as recheck
 from invoicing.notices import render
 
 _log = structlog.get_logger("invoicing")
@@ -46,6 +47,11 @@ def tell_overdue() -> None:
     today = local_date(utc_now())
     for customer_id, number in telling.overdue_since(today - OVERDUE_IS_NEWS, today):
         in_unit_of_work(telling.tell_if_overdue, customer_id, number)
+
+
+def check_again(number: str) -> None:
+    """Check a held document anew; right now, it is mailed."""
+    recheck(number)
 
 
 def make_paid_copy(number: str) -> None:

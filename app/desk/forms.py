@@ -4,13 +4,14 @@ from datetime import timedelta
 
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import SelectField, SelectMultipleField, StringField
+from wtforms import HiddenField, SelectField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import DataRequired, Length
+from wtforms.validators import DataRequired, Length, ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.webhooks.endpoints import EVENTS
 from app.webhooks.targets import MAX_URL
+from topups.forms import MoneyField
 
 
 class ApiKeyForm(FlaskForm):
@@ -61,3 +62,23 @@ class ReplayForm(FlaskForm):
     @property
     def span(self) -> timedelta:
         return timedelta(hours=int(self.period.data))
+
+
+class CreditForm(FlaskForm):
+    """A credit note. `token` is made with the page: sending the same page twice makes one."""
+
+    reason = StringField(
+        lazy_gettext("Why?"),
+        description=lazy_gettext("The customer reads this on the credit note."),
+        validators=[
+            DataRequired(lazy_gettext("Say why: it stands on the credit note.")),
+            Length(max=500, message=lazy_gettext("Use at most 500 characters.")),
+        ],
+        render_kw={"maxlength": 500, "autocomplete": "off"},
+    )
+    amount = MoneyField(lazy_gettext("Amount"))
+    token = HiddenField(validators=[DataRequired(), Length(max=64)])
+
+    def validate_amount(self, field: MoneyField) -> None:
+        if field.data is None and field.raw_data and str(field.raw_data[0]).strip():
+            raise ValidationError(str(lazy_gettext("Enter an amount such as 25.00.")))

@@ -32,6 +32,7 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
 STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
     (
         ("desk.customers", lazy_gettext("Customers")),
+        ("desk_invoices.listed", lazy_gettext("Invoices")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),
         ("desk_webhooks.log", lazy_gettext("Webhooks")),
