@@ -151,11 +151,12 @@ def test_the_way_of_one_euro(
     assert (invoice["amount_due"], invoice["status"]) == (euros("0.00"), "paid")
     assert answer(api.get("/v1/customers/acme/balance"))["available"] == euros("33.06")
 
-    # It is mailed once, in Dutch, with the PDF that the API serves too.
+    # It is mailed once, in Dutch, with the PDF and the e-invoice that the API serves too.
     (mail,) = [m for m in smtp.messages if "F2026-000001" in str(m["Subject"])]
-    (attached,) = mail.iter_attachments()
+    attached, e_invoice = mail.iter_attachments()
     stored = api.get("/v1/invoices/F2026-000001.pdf")
     assert attached.get_content() == stored.data
+    assert e_invoice.get_content() == api.get("/v1/invoices/F2026-000001.xml").data
     words = PdfReader(io.BytesIO(stored.data)).pages[0].extract_text()
     assert all(word in words for word in ("Factuur", "F2026-000001", "7.000.000", "16,94", "21%"))
 
