@@ -33,6 +33,7 @@ from metering import api as metering_api
 from metering import cli as metering_cli
 from metering import service as metering
 from topups import api as topups_api
+from topups import desk_views as desk_top_ups
 from topups import cli as topups_cli
 from topups import refunds_api, webhooks
 from topups import service as topups
@@ -57,6 +58,7 @@ BLUEPRINTS = (
     refunds_api.blueprint,
     webhooks.blueprint,
     topups_views.blueprint,
+    desk_top_ups.blueprint,
     pay.blueprint,
     pay_links.blueprint,
     invoicing_api.blueprint,

@@ -45,6 +45,11 @@ _MICROS = re.compile(r"[0-9]{1,12}")
 _TOKEN = re.compile(r"[a-z0-9]{20,64}")
 
 
+def _check_token(field: HiddenField) -> None:
+    if not _TOKEN.fullmatch(field.data or ""):
+        raise ValidationError(str(lazy_gettext("Reload this page and try again.")))
+
+
 class TopUpForm(FlaskForm):
     """One payment. `token` is made with the page: sending the same page twice makes one payment."""
 
@@ -66,8 +71,18 @@ class TopUpForm(FlaskForm):
         return int(text) if _MICROS.fullmatch(text) else 0
 
     def validate_token(self, field: HiddenField) -> None:
-        if not _TOKEN.fullmatch(field.data or ""):
-            raise ValidationError(str(lazy_gettext("Reload this page and try again.")))
+        _check_token(field)
+
+
+class RefundForm(FlaskForm):
+    """Money to send back. `token` is made with the page: sending the same page twice makes one refund."""
+
+    amount = MoneyField(lazy_gettext("Amount"), validators=[_is_amount])
+    forced = BooleanField()
+    token = HiddenField()
+
+    def validate_token(self, field: HiddenField) -> None:
+        _check_token(field)
 
 
 class RuleForm(FlaskForm):

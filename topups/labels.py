@@ -5,7 +5,7 @@ from flask_babel.speaklater import LazyString
 
 from topups.decisions import Reason
 from topups.models import PaymentMethod, TopUp
-from topups.states import Status
+from topups.states import RefundStatus, Status
 
 REASONS: dict[Reason, LazyString] = {
     Reason.CHARGED: lazy_gettext("Topped up"),
@@ -37,6 +37,18 @@ STATUSES: dict[Status, LazyString] = {
     Status.FAILED: lazy_gettext("Failed"),
     Status.CANCELED: lazy_gettext("Cancelled"),
     Status.EXPIRED: lazy_gettext("Expired"),
+}
+
+REFUND_STATUSES: dict[RefundStatus, LazyString] = {
+    RefundStatus.SUBMITTING: lazy_gettext("In progress"),
+    RefundStatus.UNKNOWN: lazy_gettext("In progress"),
+    RefundStatus.REFUSED: lazy_gettext("Refused"),
+    RefundStatus.QUEUED: lazy_gettext("In progress"),
+    RefundStatus.PENDING: lazy_gettext("In progress"),
+    RefundStatus.PROCESSING: lazy_gettext("In progress"),
+    RefundStatus.REFUNDED: lazy_gettext("Refunded"),
+    RefundStatus.FAILED: lazy_gettext("Failed"),
+    RefundStatus.CANCELED: lazy_gettext("Cancelled"),
 }
 
 _FAILURES: dict[str, LazyString] = {

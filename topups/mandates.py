@@ -5,6 +5,7 @@ are never assumed: they are read from Mollie after a first payment, while pendin
 """
 
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import func, select
 
@@ -22,6 +23,7 @@ from topups.states import Status
 
 PENDING_LOOKED_AT_EVERY = timedelta(minutes=10)
 EXPIRY_TOLD_AHEAD = timedelta(days=30)
+Place = Literal["up", "down", "first"]
 _STATUS = {"pending": "pending", "valid": "valid", "invalid": "revoked"}
 
 
@@ -175,16 +177,20 @@ def order_methods(customer_id: int, payment_method_ids: list[str]) -> None:
         method.position = position
 
 
-def move_up(customer_id: int, payment_method_id: str) -> None:
-    """Exchange a method with the one before it. In a unit of work."""
+def place_method(customer_id: int, payment_method_id: str, place: Place) -> None:
+    """Move a method one up or down, or to the front as the default. In a unit of work.
+
+    Raises UnknownPaymentMethod, MandateRevoked.
+    """
     lock_balance(customer_id)
     ids = [m.payment_method_id for m in payment_methods(customer_id) if m.position is not None]
     if payment_method_id not in ids:
         find_method(customer_id, payment_method_id)
         ids.append(payment_method_id)
-    place = ids.index(payment_method_id)
-    if place > 0:
-        ids[place - 1], ids[place] = ids[place], ids[place - 1]
+    was_at = ids.index(payment_method_id)
+    ids.remove(payment_method_id)
+    goes_to = {"up": max(0, was_at - 1), "down": was_at + 1, "first": 0}[place]
+    ids.insert(goes_to, payment_method_id)
     order_methods(customer_id, ids)
 
 

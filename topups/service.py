@@ -15,10 +15,10 @@ from topups.consents import GivenBy
 from topups.facts import MethodFacts
 from topups.fees import Fee, PaidFee, fee_of, paid_fees
 from topups.fees import set_vat_rate as set_fee_vat_rate
-from topups.labels import STATUSES, failure_text, method_label
+from topups.labels import REFUND_STATUSES, STATUSES, failure_text, method_label
 from topups.leaving import Leaving
 from topups.leaving import close as close_customer
-from topups.mandates import chargeable_method, find_method, move_up, payment_methods, sync_mandates
+from topups.mandates import chargeable_method, find_method, place_method, payment_methods, sync_mandates
 from topups.mandates import revoke as revoke_method
 from topups.methods import method_name, ways_to_pay
 from topups.models import AutoTopUp, Chargeback, Consent, PaymentMethod, Refund, TopUp
@@ -42,7 +42,7 @@ from topups.refunding import (
 )
 from topups.rules import RuleWish, find_rule, resume, switch_off
 from topups.rules import save as save_rule
-from topups.states import Status
+from topups.states import LOST, Status
 from topups.subscriptions import on_balance_seen, on_money_arrived, on_money_left
 from topups.summary import DecisionLine, MoneyUnderWay, Summary, payments_under_way, summary
 from topups.syncing import look_again, sync_payment
@@ -125,6 +125,8 @@ def last_top_up_micros(customer_id: int) -> int:
 
 
 __all__ = [
+    "LOST",
+    "REFUND_STATUSES",
     "STATUSES",
     "AutoTopUp",
     "Chargeback",
@@ -162,7 +164,6 @@ __all__ = [
     "make_pay_link",
     "method_label",
     "method_name",
-    "move_up",
     "on_balance_seen",
     "on_money_arrived",
     "on_money_left",
@@ -173,6 +174,7 @@ __all__ = [
     "pay_with_mandate",
     "payment_methods",
     "payments_under_way",
+    "place_method",
     "refresh_marks",
     "refundable_micros",
     "refunds_of",

@@ -1,7 +1,7 @@
 """Pages for the customer: top up, the payment's own page, automatic top-up, payment methods."""
 
 import secrets
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -161,11 +161,11 @@ def payment_methods() -> str:
     return render_template("topups/payment_methods.html", methods=[_method_line(m) for m in methods])
 
 
-@blueprint.post("/payment-methods/<payment_method_id>/up")
+@blueprint.post("/payment-methods/<payment_method_id>/<any(up, down, first):place>")
 @customer_required
-def move_up(payment_method_id: str) -> ResponseReturnValue:
+def place_method(payment_method_id: str, place: Literal["up", "down", "first"]) -> ResponseReturnValue:
     _refuse_viewers()
-    in_unit_of_work(service.move_up, g.customer.customer_id, payment_method_id)
+    in_unit_of_work(service.place_method, g.customer.customer_id, payment_method_id, place)
     return redirect(url_for(_back_to()))
 
 

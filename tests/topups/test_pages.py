@@ -12,6 +12,7 @@ from app.customers.sign_in import add_member, create_user
 from app.db import unit_of_work
 from app.ledger.accounts import open_account
 from tests.topups.conftest import EURO, Story
+from topups import service
 
 
 class Browser:
@@ -200,7 +201,9 @@ def test_the_page_says_why_no_top_up_happened(story: Story, browser: Browser) ->
     story.use(25)
     assert story.evaluate() == "monthly_maximum"
     page = browser.get("/automatic-top-up")
-    assert "No top-up: monthly maximum reached" in page
+    assert "monthly maximum reached" in page
+    assert page.count("not topped up") == 1
+    assert "No top-up" not in page, "what the tag says is not said again"
     assert "Raise the monthly maximum" in page
     assert "€25.00 of €25.00" in page
 
@@ -250,3 +253,21 @@ def test_while_mollie_is_away_the_page_still_opens_and_says_nothing_was_charged(
     answer = browser.post("/top-up", amount="25", method="any", token=browser.hidden("token"))
     assert answer.status_code == 503
     assert "Nothing was charged" in browser.page
+
+
+def test_methods_are_put_in_order_and_one_is_the_default(story: Story, browser: Browser) -> None:
+    first, second, third = (story.save_method("creditcard", key=f"m{number}") for number in range(3))
+    ids = [first.payment_method_id, second.payment_method_id, third.payment_method_id]
+
+    def order() -> list[str]:
+        with unit_of_work():
+            return [m.payment_method_id for m in service.payment_methods(story.customer_id)]
+
+    browser.get("/payment-methods")
+    browser.post(f"/payment-methods/{ids[2]}/first")
+    assert order() == [ids[2], ids[0], ids[1]]
+    browser.post(f"/payment-methods/{ids[2]}/down")
+    assert order() == ids[:1] + ids[2:] + ids[1:2]
+    browser.post(f"/payment-methods/{ids[1]}/up")
+    assert order() == ids
+    assert browser.post(f"/payment-methods/{ids[1]}/sideways").status_code == 404
