@@ -1,5 +1,7 @@
 """The reference tells the truth: every route is described, and what fuzzing gets back was said beforehand."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
@@ -7,7 +9,7 @@ import msgspec
 import pytest
 import schemathesis
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -20,7 +22,8 @@ from schemathesis.specs.openapi.checks import (
 
 from app.reference.document import PREFIX, undescribed
 from tests.fixtures.outside import Sandbox
-from tests.metering.conftest import Provider
+from tests.fixtures.product import Clock
+from tests.metering.conftest import Provider, body
 
 # Addresses that the documents of design are about and that a program counts on.
 SOME_PATHS: Final = (
@@ -30,7 +33,8 @@ SOME_PATHS: Final = (
     "/v1/invoices/{number}",
     "/v1/meters/{code}/prices",
 )
-EXAMPLES: Final = 5
+EXAMPLES: Final = 6
+NOVEMBER: Final = datetime(2026, 11, 5, 9, tzinfo=UTC)
 KEYS: Final = count()
 CHECKS: Final = [
     not_a_server_error,
@@ -74,18 +78,51 @@ def test_keys_and_idempotency_are_described_as_they_are_enforced(document: dict[
     )
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-def test_whatever_is_sent_gets_an_answer_that_was_described(
-    app: Flask, api: FlaskClient, sandbox: Sandbox, mode: GenerationMode
-) -> None:
+@dataclass(frozen=True)
+class LivedIn:
+    """A service with something of everything; `known` are the names and ids that addresses may have."""
+
+    key: str
+    known: dict[str, str]
+
+
+@pytest.fixture
+def lived_in(api: FlaskClient, sandbox: Sandbox, runner: FlaskCliRunner, clock: Clock) -> LivedIn:
     provider = Provider(api)
+    clock.travel_to(NOVEMBER - timedelta(days=20))
     provider.meter()
     provider.price()
     provider.customer()
+    provider.send(provider.event(10_000))
+    clock.travel_to(NOVEMBER)
+    assert runner.invoke(args=["invoicing", "close", "--period", "2026-10"]).exit_code == 0
     provider.send(provider.event(10))
-    provider.grant("5.00")
+    provider.grant("50.00")
     provider.customer("leaver")
-    known = {"code": "tokens"}
+
+    def made(path: str, content: dict[str, Any], name: str = "id") -> str:
+        answer = api.post(f"/v1{path}", json=content, headers={"Idempotency-Key": f"lived-{path}"})
+        assert answer.status_code == 201, answer.text
+        return str(body(answer)[name])
+
+    known = {
+        "code": "tokens",
+        "number": body(api.get("/v1/invoices"))["data"][0]["number"],
+        "hold_id": made("/customers/acme/holds", {"amount": euros("1.00")}),
+        "top_up_id": made("/customers/acme/top-ups", {"amount": euros("25.00"), "method": "ideal"}),
+        "endpoint_id": made("/webhook-endpoints", {"url": "https://shop.example/"}),
+    }
+    return LivedIn(api.environ_base["HTTP_AUTHORIZATION"], known)
+
+
+def euros(value: str) -> dict[str, str]:
+    return {"value": value, "currency": "EUR"}
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_whatever_is_sent_gets_an_answer_that_was_described(
+    app: Flask, lived_in: LivedIn, sandbox: Sandbox, mode: GenerationMode
+) -> None:
     schema = schemathesis.openapi.from_wsgi("/v1/openapi.json", app)
     failures = []
     for found in schema.get_all_operations():
@@ -93,8 +130,7 @@ def test_whatever_is_sent_gets_an_answer_that_was_described(
         try:
             # Who is closed can do little more: somebody else leaves.
             customer = "leaver" if found.ok().path.endswith("/close") else "acme"
-            key = provider.api.environ_base["HTTP_AUTHORIZATION"]
-            fuzz(found.ok(), mode, key, known | {"reference": customer})
+            fuzz(found.ok(), mode, lived_in.key, lived_in.known | {"reference": customer})
         except (AssertionError, ExceptionGroup) as failure:
             failures.append(f"{found.ok().label}: {failure}")
     assert failures == [], "\n\n".join(failures)
@@ -114,12 +150,26 @@ def fuzz(operation: Any, mode: GenerationMode, key: str, known: dict[str, str]) 
     )
     def check(case: Any) -> None:
         case.path_parameters = {**(case.path_parameters or {}), **_existing(case, known)}
-        if mode is GenerationMode.POSITIVE and "Idempotency-Key" in (case.headers or {}):
-            case.headers["Idempotency-Key"] = f"fuzz-{next(KEYS)}"
+        if mode is GenerationMode.POSITIVE:
+            # Every other request is about a plausible amount; each acts anew.
+            number = next(KEYS)
+            if number % 2:
+                case.body = plausible(case.body)
+            if "Idempotency-Key" in (case.headers or {}):
+                case.headers["Idempotency-Key"] = f"fuzz-{number}"
         response = case.call_and_validate(headers={"Authorization": key}, checks=CHECKS)
         assert_code_is_described(operation, response)
 
     check()
+
+
+def plausible(content: Any) -> Any:
+    """The body with each amount in it a payable one."""
+    if isinstance(content, dict):
+        if set(content) == {"value", "currency"}:
+            return euros("12.00")
+        return {name: plausible(part) for name, part in content.items()}
+    return [plausible(part) for part in content] if isinstance(content, list) else content
 
 
 def _existing(case: Any, known: dict[str, str]) -> dict[str, str]:
