@@ -32,10 +32,10 @@ from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api,
 from metering import api as metering_api
 from metering import cli as metering_cli
 from metering import service as metering
+from topups import adding_views, refunds_api, webhooks
 from topups import api as topups_api
 from topups import desk_views as desk_top_ups
 from topups import cli as topups_cli
-from topups import refunds_api, webhooks
 from topups import service as topups
 from topups import views as topups_views
 
@@ -58,6 +58,7 @@ BLUEPRINTS = (
     refunds_api.blueprint,
     webhooks.blueprint,
     topups_views.blueprint,
+    adding_views.blueprint,
     desk_top_ups.blueprint,
     pay.blueprint,
     pay_links.blueprint,

@@ -122,6 +122,10 @@ def _paid(top_up: TopUp, facts: PaymentFacts) -> None:
     top_up.method = facts.method or top_up.method
     top_up.failure_code = top_up.failure_message = None
     top_up.ended_at = utc_now()
+    if top_up.sequence_type == "first":
+        enqueue("topups.jobs.sync_mandates", top_up.customer_id)
+    if top_up.purpose == "method":
+        return
     credited = post_once(
         Posting(
             customer_id=top_up.customer_id,
@@ -139,8 +143,6 @@ def _paid(top_up: TopUp, facts: PaymentFacts) -> None:
     auto.payment_arrived(top_up)
     receipts.promise(top_up)
     telling.top_up_paid(top_up)
-    if top_up.sequence_type == "first":
-        enqueue("topups.jobs.sync_mandates", top_up.customer_id)
 
 
 def _lost(top_up: TopUp, facts: PaymentFacts) -> None:
@@ -156,7 +158,8 @@ def _end(top_up: TopUp, status: Status) -> None:
     top_up.ended_at = utc_now()
     if top_up.sequence_type == "recurring":
         auto.payment_failed(top_up)
-    telling.top_up_failed(top_up)
+    if top_up.purpose != "method":
+        telling.top_up_failed(top_up)
     auto.refresh_marks(top_up.customer_id)
 
 

@@ -15,6 +15,8 @@ from topups.facts import MethodFacts
 from topups.payment_body import LOCALES, amount_value
 
 METHODS_BY_HAND: Final = frozenset({"ideal", "creditcard", "bancontact", "banktransfer", "paypal"})
+# Their mandate can be given without paying anything.
+METHODS_FOR_NOTHING: Final = frozenset({"creditcard", "paypal"})
 _FRESH_SECONDS: Final = 300
 _RETRY_SECONDS: Final = 15
 

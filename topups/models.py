@@ -119,7 +119,7 @@ class Consent(Model):
 
 
 class TopUp(Model):
-    """One payment through Mollie, to the balance or for an invoice.
+    """One payment through Mollie: to the balance, for an invoice, or of nothing, to add a method.
 
     What is paid is `amount_micros`, which is credited, and `fee_micros` (VAT included), which is not.
     """
@@ -184,9 +184,11 @@ class TopUp(Model):
             ["customer_id", "consent_id"], ["consent.customer_id", "consent.consent_id"], ondelete="RESTRICT"
         ),
         CheckConstraint("origin IN ('manual', 'automatic')", name="origin"),
-        CheckConstraint("purpose IN ('balance', 'invoice')", name="purpose"),
+        CheckConstraint("purpose IN ('balance', 'invoice', 'method')", name="purpose"),
         CheckConstraint("sequence_type IN ('oneoff', 'first', 'recurring')", name="sequence_type"),
-        CheckConstraint("amount_micros > 0 AND mod(amount_micros, 10000) = 0", name="amount_whole_cents"),
+        CheckConstraint("amount_micros >= 0 AND mod(amount_micros, 10000) = 0", name="amount_whole_cents"),
+        # Nothing is paid where only a method is added, and nowhere else.
+        CheckConstraint("(amount_micros = 0) = (purpose = 'method')", name="nothing_paid_for_method"),
         CheckConstraint("fee_micros >= 0 AND mod(fee_micros, 10000) = 0", name="fee_whole_cents"),
         CheckConstraint("fee_vat_micros BETWEEN 0 AND fee_micros", name="fee_vat_within_fee"),
         CheckConstraint("provisional_micros BETWEEN 0 AND amount_micros", name="provisional_within_amount"),

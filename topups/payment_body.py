@@ -38,6 +38,8 @@ def description(customer: Customer, top_up: TopUp) -> str:
             text = gettext(
                 "%(provider)s invoice %(number)s", provider=settings().provider.name, number=number
             )
+        elif top_up.purpose == "method":
+            text = gettext("%(provider)s, add payment method", provider=settings().provider.name)
         else:
             number = top_up.top_up_id.rpartition("_")[2][:8].upper()
             text = gettext(

@@ -34,7 +34,7 @@ from topups.errors import (
     check_amount,
 )
 from topups.fees import NO_FEE, Fee, fee_of
-from topups.methods import METHODS_BY_HAND
+from topups.methods import METHODS_BY_HAND, METHODS_FOR_NOTHING
 from topups.models import PaymentMethod, TopUp
 from topups.psp_customers import ensure_psp_customer
 from topups.states import Status
@@ -92,8 +92,11 @@ def request(wish: Wish) -> TopUp:
 
 
 def _check(wish: Wish) -> None:
-    check_amount(wish.amount_micros, limited=wish.purpose == "balance")
-    if wish.purpose == "balance" and get_customer(wish.customer_id).status == "closed":
+    if wish.purpose == "method":
+        _check_adding(wish)
+    else:
+        check_amount(wish.amount_micros, limited=wish.purpose == "balance")
+    if wish.purpose != "invoice" and get_customer(wish.customer_id).status == "closed":
         raise CustomerClosed
     if (wish.purpose == "invoice") != (wish.invoice_number is not None):
         raise ValueError("a payment for an invoice names it, any other does not")
@@ -101,6 +104,14 @@ def _check(wish: Wish) -> None:
         raise UnknownMethod(field="method")
     if wish.save_method and wish.consent_by is None:
         raise ConsentMissing(field="save_method")
+
+
+def _check_adding(wish: Wish) -> None:
+    """A method is added by a first payment of nothing, and only where the method allows that."""
+    if wish.amount_micros != 0 or not wish.save_method:
+        raise ValueError("a method is added by paying nothing and saving it")
+    if wish.method not in METHODS_FOR_NOTHING:
+        raise UnknownMethod(field="method")
 
 
 def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
@@ -159,7 +170,7 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
 
 def _accepted_fee(wish: Wish, method: str | None) -> Fee:
     """The fee of this payment, when it is the one that the payer has accepted. Raises FeeNotAccepted."""
-    if wish.purpose == "invoice":
+    if wish.purpose != "balance":
         return NO_FEE
     fee = fee_of(get_customer(wish.customer_id), method, wish.amount_micros)
     if fee.gross_micros != wish.accepted_fee_micros:

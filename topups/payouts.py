@@ -139,6 +139,8 @@ def _match(movements: Collection[MovementFacts], since: datetime, until: datetim
     ours = _our_payments(movements)
     lines = []
     for movement in movements:
+        if movement.amount_micros == 0:
+            continue  # a method was added: nothing moved
         reference = _reference(movement)
         posting = posted.pop(reference, None)
         if movement.counts:

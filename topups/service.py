@@ -47,7 +47,7 @@ from topups.subscriptions import on_balance_seen, on_money_arrived, on_money_lef
 from topups.summary import DecisionLine, MoneyUnderWay, Summary, payments_under_way, summary
 from topups.syncing import look_again, sync_payment
 
-Purpose = Literal["balance", "invoice"]
+Purpose = Literal["balance", "invoice", "method"]
 
 
 def request_top_up(
@@ -106,7 +106,7 @@ def pay_with_mandate(
 
 def top_ups(customer_id: int, *, before_id: str | None = None, limit: int = 50) -> list[TopUp]:
     """A customer's top-ups, the newest first, those after `before_id` in that order."""
-    query = select(TopUp).where(TopUp.customer_id == customer_id)
+    query = select(TopUp).where(TopUp.customer_id == customer_id, TopUp.purpose != "method")
     if before_id is not None:
         last = find_top_up(before_id, customer_id)
         query = query.where(

@@ -35,7 +35,7 @@ class NewTopUp(Struct, kw_only=True):
 class TopUp(Struct):
     id: str
     status: Status
-    purpose: Literal["balance", "invoice"]
+    purpose: Literal["balance", "invoice", "method"]
     invoice: str | None
     origin: str
     amount: Money

@@ -684,15 +684,18 @@ def topups():
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("looks", sa.Integer(), nullable=False),
         sa.CheckConstraint(
+            "(amount_micros = 0) = (purpose = 'method')", name="ck_top_up_nothing_paid_for_method"
+        ),
+        sa.CheckConstraint(
             "(purpose = 'invoice') = (invoice_number IS NOT NULL)", name="ck_top_up_invoice_has_number"
         ),
         sa.CheckConstraint("origin IN ('manual', 'automatic')", name="ck_top_up_origin"),
-        sa.CheckConstraint("purpose IN ('balance', 'invoice')", name="ck_top_up_purpose"),
+        sa.CheckConstraint("purpose IN ('balance', 'invoice', 'method')", name="ck_top_up_purpose"),
         sa.CheckConstraint(
             "sequence_type IN ('oneoff', 'first', 'recurring')", name="ck_top_up_sequence_type"
         ),
         sa.CheckConstraint(
-            "amount_micros > 0 AND mod(amount_micros, 10000) = 0", name="ck_top_up_amount_whole_cents"
+            "amount_micros >= 0 AND mod(amount_micros, 10000) = 0", name="ck_top_up_amount_whole_cents"
         ),
         sa.CheckConstraint(
             "fee_micros >= 0 AND mod(fee_micros, 10000) = 0", name="ck_top_up_fee_whole_cents"
