@@ -34,7 +34,7 @@ def init_app(app: Flask, configured: Settings) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(CATALOGUES)
     app.config["BABEL_DEFAULT_LOCALE"] = configured.default_locale
     Babel(app, locale_selector=choose_locale, timezone_selector=lambda: str(configured.timezone))
-    filters = (money, signed_money, unit_price, number, day, short_day, long_day, moment, country_name)
+    filters = (money, signed_money, unit_price, number, day, short_day, long_day, moment, stamp, country_name)
     for function in filters:
         app.add_template_filter(function)
         app.add_template_global(function)
@@ -136,15 +136,37 @@ def long_day(value: date | datetime, locale: str | None = None) -> str:
 
 def moment(value: datetime, locale: str | None = None) -> str:
     """When it was: "vandaag 09.41", "gisteren 14.02", else the day, with its year when that is another."""
-    local = cast("datetime", _local(value))
-    today = local_date(utc_now())
+    recent = _recent(value, locale)
+    if recent is not None:
+        return recent
+    this_year = local_date(value).year == local_date(utc_now()).year
+    return day(value, locale) if this_year else long_day(value, locale)
+
+
+def stamp(value: datetime, locale: str | None = None) -> str:
+    """As `moment`, with the time also of older days: "1 nov 06.02", with its year when that is another."""
+    recent = _recent(value, locale)
+    if recent is not None:
+        return recent
+    this_year = local_date(value).year == local_date(utc_now()).year
+    pattern = "d MMM" if this_year else "d MMM y"
+    when = _skeleton(value, pattern, locale).replace(".", "").replace(" ", "\u00a0")
+    return f"{when} {_time(value, locale)}"
+
+
+def _recent(value: datetime, locale: str | None) -> str | None:
+    """Today and yesterday have names of their own."""
+    back = local_date(utc_now()) - local_date(value)
+    if back == timedelta(0):
+        return str(gettext("today %(time)s", time=_time(value, locale)))
+    if back == timedelta(days=1):
+        return str(gettext("yesterday %(time)s", time=_time(value, locale)))
+    return None
+
+
+def _time(value: datetime, locale: str | None) -> str:
     pattern = "HH.mm" if _formats(locale) == "nl_NL" else "HH:mm"
-    time = format_datetime(local, pattern, tzinfo=settings().timezone, locale=_formats(locale))
-    if local.date() == today:
-        return str(gettext("today %(time)s", time=time))
-    if local.date() == today - timedelta(days=1):
-        return str(gettext("yesterday %(time)s", time=time))
-    return day(value, locale) if local.year == today.year else long_day(value, locale)
+    return format_datetime(_local(value), pattern, tzinfo=settings().timezone, locale=_formats(locale))
 
 
 def country_name(code: str, locale: str | None = None) -> str:

@@ -19,6 +19,28 @@ REASONS: dict[Reason, LazyString] = {
     Reason.DISABLED: lazy_gettext("No top-up: automatic top-up is off"),
 }
 
+# The same beside a tag that says already whether we topped up.
+NOTES: dict[Reason, LazyString] = {
+    Reason.ABOVE_THRESHOLD: lazy_gettext("the balance is above the threshold"),
+    Reason.MONTHLY_MAXIMUM: lazy_gettext("monthly maximum reached"),
+    Reason.HOURLY_LIMIT: lazy_gettext("we top up at most once an hour"),
+    Reason.DAILY_LIMIT: lazy_gettext("we top up at most three times a day"),
+    Reason.IN_FLIGHT: lazy_gettext("enough money is on its way"),
+    Reason.NO_VALID_METHOD: lazy_gettext("no payment method can be charged"),
+    Reason.PAUSED_AFTER_FAILURES: lazy_gettext("automatic top-up is paused"),
+    Reason.DISABLED: lazy_gettext("automatic top-up is off"),
+}
+
+# Where Mollie cannot be asked for its own names.
+METHODS: dict[str, str | LazyString] = {
+    "ideal": "iDEAL | Wero",
+    "bancontact": "Bancontact",
+    "creditcard": lazy_gettext("Credit card"),
+    "directdebit": lazy_gettext("Direct debit"),
+    "banktransfer": lazy_gettext("Bank transfer"),
+    "paypal": "PayPal",
+}
+
 REMEDIES: dict[Reason, LazyString] = {
     Reason.MONTHLY_MAXIMUM: lazy_gettext("Raise the monthly maximum, or top up by hand."),
     Reason.HOURLY_LIMIT: lazy_gettext("We look again within the hour. You can top up by hand."),
@@ -78,7 +100,17 @@ def method_label(method: PaymentMethod) -> str:
         return str(gettext("Direct debit %(account)s", account=mask)).strip()
     if method.method == "creditcard":
         return f"{method.card_label or gettext('Credit card')} {mask}".strip()
-    return f"{method.method.capitalize()} {mask}".strip()
+    return f"{METHODS.get(method.method, method.method)} {mask}".strip()
+
+
+def method_within(method: PaymentMethod) -> str:
+    """The label as it stands within a sentence, such as "direct debit NL·· INGB ···· 4821"."""
+    mask = method.account_mask or ""
+    if method.method == "directdebit":
+        return str(gettext("direct debit %(account)s", account=mask)).strip()
+    if method.method == "creditcard" and not method.card_label:
+        return f"{gettext('credit card')} {mask}".strip()
+    return method_label(method)
 
 
 def failure_text(top_up: TopUp) -> str:

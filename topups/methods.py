@@ -12,6 +12,7 @@ from app.config import settings
 from app.i18n import current_locale
 from topups import gateway
 from topups.facts import MethodFacts
+from topups.labels import METHODS
 from topups.payment_body import LOCALES, amount_value
 
 METHODS_BY_HAND: Final = frozenset({"ideal", "creditcard", "bancontact", "banktransfer", "paypal"})
@@ -27,7 +28,8 @@ class _Remembered:
     until: float
 
 
-_memory: dict[tuple[str, ...], _Remembered] = {}
+# By Mollie's address, key, language and kind of payment.
+_memory: dict[tuple[str, str, str, str], _Remembered] = {}
 
 
 def ways_to_pay(amount_micros: int, *, save_method: bool = False) -> list[MethodFacts]:
@@ -53,14 +55,13 @@ def ways_to_pay(amount_micros: int, *, save_method: bool = False) -> list[Method
 
 
 def method_name(method_id: str | None) -> str | None:
-    """Mollie's own name of a method, in the reader's language as far as that is remembered."""
+    """Mollie's own name of a method in the reader's language where that is remembered, else ours."""
     locale = LOCALES[current_locale()]
-    known = sorted(_memory.items(), key=lambda kept: locale not in kept[0])
-    for _, remembered in known:
+    for (_, _, language, _), remembered in _memory.items():
         for method in remembered.methods:
-            if method.method_id == method_id:
+            if language == locale and method.method_id == method_id:
                 return method.description
-    return method_id
+    return str(METHODS[method_id]) if method_id in METHODS else method_id
 
 
 def forget() -> None:

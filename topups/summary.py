@@ -26,6 +26,7 @@ class DecisionLine:
     at: datetime
     reason: Reason
     text: str
+    note: str | None  # the text beside the tag; None where the tag says it all
     remedy: str | None
     available_micros: int
     in_flight_micros: int
@@ -63,7 +64,7 @@ class Summary:
     monthly_maximum_micros: int | None = None
     calendar_micros: int | None = None
     calendar_on: date | None = None
-    method_label: str | None = None
+    method_label: str | None = None  # as it stands within a sentence
     month_used_micros: int = 0  # in flight included
     month_in_flight_micros: int = 0
     enabled_at: datetime | None = None
@@ -89,11 +90,13 @@ _NOT_TOPPED_UP: tuple[str, LazyString] = ("look", lazy_gettext("not topped up"))
 
 def decision_line(decision: TopUpDecision) -> DecisionLine:
     kind, tag = _TAGS.get(decision.reason, _NOT_TOPPED_UP)
+    note = labels.NOTES.get(decision.reason)
     remedy = labels.REMEDIES.get(decision.reason)
     return DecisionLine(
         at=decision.decided_at,
         reason=decision.reason,
         text=str(labels.REASONS[decision.reason]),
+        note=str(note) if note else None,
         remedy=str(remedy) if remedy else None,
         available_micros=decision.available_micros,
         in_flight_micros=decision.in_flight_micros,
@@ -188,7 +191,7 @@ def summary(customer_id: int) -> Summary:
     under_way = tuple(payments_under_way(customer_id))
     rule = _rule(customer_id, now)
     row = rule.row
-    label = labels.method_label(rule.method) if rule.method else None
+    label = labels.method_within(rule.method) if rule.method else None
     if row is None:
         return Summary(state="off", method_label=label, under_way=under_way)
     this_month = situation.month_start(now)

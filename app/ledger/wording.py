@@ -9,6 +9,7 @@ from flask_babel.speaklater import LazyString
 from app.clock import utc_now
 from app.i18n import day, local_date, long_day, moment
 from app.ledger.statement import USAGE, Movement
+from app.money import MICROS_PER_CENT
 
 WORDS: Final[dict[str, LazyString]] = {
     "usage": lazy_gettext("Usage"),
@@ -62,5 +63,10 @@ def describe(movement: Movement) -> Described:
     )
 
 
+def worth_telling(movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
+    """Without roundings to an invoice that read as nothing: they move less than half a cent."""
+    return tuple(m for m in movements if m.kind != "rounding" or abs(m.amount_micros) * 2 >= MICROS_PER_CENT)
+
+
 def described(movements: tuple[Movement, ...]) -> list[Described]:
-    return [describe(movement) for movement in movements]
+    return [describe(movement) for movement in worth_telling(movements)]

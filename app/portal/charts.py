@@ -12,7 +12,7 @@ WIDTH: Final = 640
 HEIGHT: Final = 190
 LEFT: Final = 46
 TOP: Final = 12
-BASE: Final = 168
+FOOT: Final = 22
 MAX_SERIES: Final = 6
 MAX_TICKS: Final = 4
 GAP_TENTHS: Final = 12
@@ -68,7 +68,7 @@ class Chart:
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
-    base: int = BASE
+    base: int = HEIGHT - FOOT
 
     @property
     def is_empty(self) -> bool:
@@ -79,7 +79,12 @@ Series = tuple[str, Mapping[date, int]]
 
 
 def stacked_by_day(
-    days: Sequence[date], series: Sequence[Series], *, label: Callable[[int], str], other: str
+    days: Sequence[date],
+    series: Sequence[Series],
+    *,
+    label: Callable[[int], str],
+    other: str,
+    height: int = HEIGHT,
 ) -> Chart:
     """A bar per day, stacked by series. Amounts in micros; `label` words an amount on the axis.
 
@@ -91,17 +96,20 @@ def stacked_by_day(
     step = nice_step(max((sum(row) for row in drawn), default=0))
     top = step * max(1, -(-max((sum(row) for row in drawn), default=0) // step))
     slot = 10 * (WIDTH - LEFT) // max(1, len(days))
+    base = height - FOOT
     return Chart(
         series=tuple(name for name, _ in kept),
         bars=tuple(
-            _bar(10 * LEFT + i * slot, days[i], drawn[i], total=sum(values[i]), slot=slot, top=top)
+            _bar(10 * LEFT + i * slot, days[i], drawn[i], total=sum(values[i]), slot=slot, top=top, base=base)
             for i in range(len(days))
         ),
-        ticks=tuple(_tick(micros, top, label) for micros in range(0, top + 1, step)),
+        ticks=tuple(_tick(micros, top, label, base) for micros in range(0, top + 1, step)),
         labels=_day_labels(days, slot),
         rows=tuple((day, tuple(row), sum(row)) for day, row in zip(days, values, strict=True))[::-1],
         totals=tuple(sum(column) for column in zip(*values, strict=True)) if values else (),
         total_micros=sum(sum(row) for row in values),
+        height=height,
+        base=base,
     )
 
 
@@ -127,12 +135,12 @@ def _largest(series: Sequence[Series], other: str) -> list[Series]:
     return [*ranked[: MAX_SERIES - 1], (other, rest)]
 
 
-def _bar(x: int, day: date, row: Sequence[int], *, total: int, slot: int, top: int) -> Bar:
+def _bar(x: int, day: date, row: Sequence[int], *, total: int, slot: int, top: int, base: int) -> Bar:
     gap = min(slot // 2, max(GAP_TENTHS, slot // 3))
-    segments, reached, y = [], 0, 10 * BASE
+    segments, reached, y = [], 0, 10 * base
     for number, micros in enumerate(row, start=1):
         reached += micros
-        upper = 10 * BASE - 10 * (BASE - TOP) * reached // top
+        upper = 10 * base - 10 * (base - TOP) * reached // top
         if upper < y:
             segments.append(Segment(_length(upper), _length(y - upper), number))
         y = upper
@@ -147,8 +155,8 @@ def _bar(x: int, day: date, row: Sequence[int], *, total: int, slot: int, top: i
     )
 
 
-def _tick(micros: int, top: int, label: Callable[[int], str]) -> Tick:
-    y = 10 * BASE - 10 * (BASE - TOP) * micros // top
+def _tick(micros: int, top: int, label: Callable[[int], str], base: int) -> Tick:
+    y = 10 * base - 10 * (base - TOP) * micros // top
     return Tick(_length(y), _length(y + 40), label(micros))
 
 

@@ -9,7 +9,7 @@ from flask_babel.speaklater import LazyString
 
 from app.i18n import day
 from app.ledger.statement import USAGE, Movement
-from app.ledger.wording import Described, describe
+from app.ledger.wording import Described, describe, worth_telling
 from app.portal.links import link
 from topups import service as topups
 from topups.service import TopUp
@@ -17,18 +17,17 @@ from topups.service import TopUp
 TOP_UP: Final = re.compile(r"topup-(tu_[a-z0-9]+_[a-z0-9]+)-(paid|provisional|provisional-reversed)")
 INVOICED: Final = ("invoice_due", "invoice_paid", "invoice_reopened", "credits_used", "rounding")
 LOOKED_UP: Final = 50
-METHODS: Final[dict[str, str | LazyString]] = {
-    "ideal": "iDEAL | Wero",
-    "bancontact": "Bancontact",
+# Not as Mollie names them but as they stand within a sentence.
+METHODS: Final[dict[str, LazyString]] = {
     "creditcard": lazy_gettext("credit card"),
     "directdebit": lazy_gettext("direct debit"),
     "banktransfer": lazy_gettext("bank transfer"),
-    "paypal": "PayPal",
 }
 
 
 def told(customer_id: int, movements: tuple[Movement, ...]) -> tuple[Described, ...]:
     """Ready for the page. One statement more where top-ups are among them."""
+    movements = worth_telling(movements)
     ids = {found[1] for m in movements if (found := TOP_UP.fullmatch(m.reference))}
     known = {t.top_up_id: t for t in topups.top_ups(customer_id, limit=LOOKED_UP)} if ids else {}
     return tuple(_told(movement, known) for movement in movements)

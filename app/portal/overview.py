@@ -17,7 +17,7 @@ from app.ledger.service import Balance
 from app.ledger.wording import Described
 from app.portal import due, usage
 from app.portal.automatic import Automatic, automatic_of
-from app.portal.charts import Chart
+from app.portal.charts import HEIGHT, Chart
 from app.portal.due import DueRow, Upcoming
 from app.portal.links import link
 from app.portal.movements import told
@@ -31,6 +31,7 @@ from topups.service import Summary
 DAYS: Final = 30
 DUE_SHOWN: Final = 3
 MOVEMENTS_SHOWN: Final = 6
+ROW_HEIGHT: Final = 62
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,13 @@ class Overview:
 def overview_of(customer_id: int) -> Overview:
     balance = ledger.get_balance(customer_id)
     summary = topups.summary(customer_id)
-    chart, month = usage.recent_charts(customer_id, DAYS)
-    movements = statement.recent(customer_id, MOVEMENTS_SHOWN, through=balance.last_transfer_number)
-    burn = usage.burn_micros_per_day(chart)
     invoices = due.of_customer(customer_id, summary.under_way)
+    # The chart is as high as what stands beside it: one invoice is what its own height has room for.
+    beside = min(len(invoices), DUE_SHOWN) + (len(invoices) > DUE_SHOWN)
+    height = HEIGHT + ROW_HEIGHT * max(0, beside - 1)
+    chart, month = usage.recent_charts(customer_id, DAYS, height=height)
+    movements = statement.recent(customer_id, MOVEMENTS_SHOWN + 1, through=balance.last_transfer_number)
+    burn = usage.burn_micros_per_day(chart)
     has_usage = not chart.is_empty or any(m.kind == statement.USAGE for m in movements)
     facts = _facts(balance, summary, invoices, burn, has_history=bool(movements))
     first = due.gravest(invoices)
@@ -94,7 +98,7 @@ def overview_of(customer_id: int) -> Overview:
         more_due=max(0, len(invoices) - DUE_SHOWN),
         invoices_url=link("invoicing.invoices"),
         upcoming=due.upcoming(month, burn),
-        movements=told(customer_id, movements),
+        movements=told(customer_id, movements)[:MOVEMENTS_SHOWN],
     )
 
 

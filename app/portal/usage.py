@@ -9,7 +9,7 @@ from flask_babel import gettext
 
 from app.clock import utc_now
 from app.i18n import local_date, money, translations_of
-from app.portal.charts import Chart, stacked_by_day
+from app.portal.charts import HEIGHT, Chart, stacked_by_day
 from metering import service as metering
 
 BURN_DAYS: Final = 7
@@ -51,12 +51,12 @@ def chart_of(customer_id: int, days: Sequence[date]) -> Chart:
     return _drawn(_series(customer_id, days[0], days[-1]), days)
 
 
-def recent_charts(customer_id: int, count: int) -> tuple[Chart, Chart]:
-    """The last `count` days, and this month so far, out of one reading."""
+def recent_charts(customer_id: int, count: int, *, height: int = HEIGHT) -> tuple[Chart, Chart]:
+    """The last `count` days drawn at that height, and this month so far, out of one reading."""
     days = last_days(count)
     month = _days(days[-1].replace(day=1), days[-1])
     series = _series(customer_id, min(days[0], month[0]), days[-1])
-    return _drawn(series, days), _drawn(series, month)
+    return _drawn(series, days, height), _drawn(series, month)
 
 
 def _series(customer_id: int, first: date, last: date) -> dict[str, dict[date, int]]:
@@ -67,9 +67,9 @@ def _series(customer_id: int, first: date, last: date) -> dict[str, dict[date, i
     return series
 
 
-def _drawn(series: dict[str, dict[date, int]], days: Sequence[date]) -> Chart:
+def _drawn(series: dict[str, dict[date, int]], days: Sequence[date], height: int = HEIGHT) -> Chart:
     largest_first = sorted(series.items(), key=lambda item: -sum(item[1].values()))
-    return stacked_by_day(days, largest_first, label=axis_label, other=gettext("Other meters"))
+    return stacked_by_day(days, largest_first, label=axis_label, other=gettext("Other meters"), height=height)
 
 
 def burn_micros_per_day(chart: Chart) -> int:

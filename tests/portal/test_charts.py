@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.portal.charts import BASE, MAX_SERIES, MAX_TICKS, TOP, nice_step, stacked_by_day
+from app.portal.charts import FOOT, HEIGHT, MAX_SERIES, MAX_TICKS, TOP, nice_step, stacked_by_day
 
 FIRST = date(2026, 10, 24)
 DAYS = [FIRST + timedelta(days=number) for number in range(30)]
@@ -20,7 +20,7 @@ def test_a_day_is_as_high_as_its_amount_is_to_the_highest_grid_line() -> None:
     chart = stacked_by_day(DAYS, [("Tokens", {FIRST: 4_000_000})], label=label, other="Other")
 
     (segment,) = chart.bars[0].segments
-    assert (segment.y, segment.height) == (str(TOP), str(BASE - TOP))
+    assert (segment.y, segment.height) == (str(TOP), str(HEIGHT - FOOT - TOP))
     assert [tick.label for tick in chart.ticks] == ["0", "1000000", "2000000", "3000000", "4000000"]
 
 
@@ -33,7 +33,7 @@ def test_segments_stand_on_each_other_and_never_leave_the_chart(rows: list[list[
 
     assert chart.total_micros == sum(map(sum, rows))
     for bar in chart.bars:
-        foot = Decimal(BASE)
+        foot = Decimal(HEIGHT - FOOT)
         for segment in bar.segments:
             assert Decimal(segment.y) + Decimal(segment.height) == foot
             foot = Decimal(segment.y)
@@ -68,3 +68,11 @@ def test_usage_taken_back_is_no_bar_but_stands_in_the_table() -> None:
 
 def test_no_usage_at_all_is_an_empty_chart() -> None:
     assert stacked_by_day(DAYS, [], label=label, other="Other").is_empty
+
+
+def test_a_higher_chart_has_the_same_width_and_its_foot_lower() -> None:
+    chart = stacked_by_day(DAYS, [("Tokens", {FIRST: 4_000_000})], label=label, other="Other", height=300)
+
+    (segment,) = chart.bars[0].segments
+    assert (chart.height, chart.base) == (300, 300 - FOOT)
+    assert (segment.y, segment.height) == (str(TOP), str(300 - FOOT - TOP))

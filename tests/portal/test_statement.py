@@ -10,6 +10,7 @@ from app.ledger import statement
 from app.ledger.accounts import open_account
 from app.ledger.service import grant, lock_balance, post
 from app.ledger.sides import Posting, Side
+from app.ledger.wording import described
 from tests.fixtures.product import Clock
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -141,3 +142,17 @@ def test_another_customers_movements_are_never_shown(app: Flask) -> None:
     move(theirs, "top_up", 1_000_000, "topup-x-paid")
 
     assert statement.recent(mine) == ()
+
+
+def test_a_rounding_that_reads_as_nothing_is_no_row_and_one_of_a_cent_is(app: Flask) -> None:
+    customer_id = account()
+    move(customer_id, "top_up", 25_000_000, "topup-1-paid")
+    move(customer_id, "rounding", -4_999, "rounding-1")
+    move(customer_id, "rounding", 5_000, "rounding-2")
+
+    shown = described(statement.recent(customer_id))
+
+    assert [(row.movement.kind, row.amount_micros) for row in shown] == [
+        ("rounding", 5_000),
+        ("top_up", 25_000_000),
+    ]
