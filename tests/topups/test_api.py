@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app.customers.auth import create_api_key
 from app.db import db, unit_of_work
+from tests.topups.at_once import at_once
 from tests.topups.conftest import EURO, Story
 from topups.consents import TEXT_VERSION
 from topups.models import Consent
@@ -201,3 +203,31 @@ def test_lists_of_top_ups_are_paged(story: Story, program: Program) -> None:
     assert amounts == ["12.00", "11.00", "10.00"]
     assert rest["next_cursor"] is None
     assert story.prepaid == 0 * EURO
+
+
+def test_a_key_is_honoured_for_a_day_and_never_makes_a_second_payment(story: Story, program: Program) -> None:
+    body = {"amount": TWENTY_FIVE, "method": "ideal"}
+    first = program.post("/customers/acme/top-ups", body, key="once")
+    story.pass_time(hours=23)
+    again = program.post("/customers/acme/top-ups", body, key="once")
+    assert (again.status_code, again.json) == (201, first.json)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = program.post("/customers/acme/top-ups", body | {"method": "creditcard"}, key="once")
+    assert (other.status_code, other.mimetype) == (409, "application/problem+json")
+    assert program.post("/customers/acme/top-ups", body, key="twice").status_code == 201
+    assert len(story.top_ups()) == 2
+
+
+def test_the_same_request_several_times_at_once_is_one_payment(
+    app: Flask, story: Story, program: Program
+) -> None:
+    answers: list[int] = []
+    body = {"amount": TWENTY_FIVE, "method": "ideal"}
+
+    def ask() -> None:
+        answers.append(program.post("/customers/acme/top-ups", body, key="at-once").status_code)
+
+    assert at_once(app, ask, ask, ask) == []
+    assert answers.count(201) >= 1
+    assert set(answers) <= {201, 409}
+    assert len(story.top_ups()) == 1
