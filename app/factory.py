@@ -13,6 +13,7 @@ from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
 from app.customers.models import Customer
+from app.desk import prices as desk_prices
 from app.desk import views as desk_views
 from app.desk import webhooks as desk_webhooks
 from app.desk import webhooks_api
@@ -44,6 +45,7 @@ BLUEPRINTS = (
     reference_views.blueprint,
     customers_views.blueprint,
     desk_views.blueprint,
+    desk_prices.blueprint,
     desk_webhooks.blueprint,
     webhooks_api.blueprint,
     ledger_api.blueprint,

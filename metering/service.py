@@ -22,9 +22,12 @@ from metering.cloudevents import ReadEvents, Refusal, UsageEvent
 from metering.event_log import address as events_address
 from metering.event_log import filters_of_line
 from metering.group_commit import commit_events
+from metering.meters import list_meters
 from metering.periods import Period, period_of_day, period_of_moment
 from metering.rating import RatedLine
 from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
+from metering.trying import Difference as PriceDifference
+from metering.trying import try_price
 from metering.usage import UsageDay, recent_burn_micros_per_day, usage_by_day
 from metering.verdicts import Verdict
 from metering.voids import UnknownEvent, Voided, void_event
@@ -34,6 +37,7 @@ __all__ = [
     "CustomerFacts",
     "Period",
     "PeriodUsage",
+    "PriceDifference",
     "PriceUsage",
     "RatedLine",
     "Taken",
@@ -46,6 +50,7 @@ __all__ = [
     "events_address",
     "filters_of_line",
     "finish_close",
+    "list_meters",
     "period_of",
     "period_of_moment",
     "periods_to_close",
@@ -53,6 +58,7 @@ __all__ = [
     "record_events",
     "set_attention_job",
     "set_tax_resolver",
+    "try_price",
     "usage_by_day",
     "usage_of_period",
     "void",

@@ -33,6 +33,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
     (
         ("desk.customers", lazy_gettext("Customers")),
         ("desk_invoices.listed", lazy_gettext("Invoices")),
+        ("desk_prices.try_price", lazy_gettext("Try a price")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),
         ("desk_webhooks.log", lazy_gettext("Webhooks")),
