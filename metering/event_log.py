@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -152,8 +152,13 @@ def _query(wanted: Wanted, catalog: Catalog) -> Select[Any]:
     if wanted.end is not None:
         query = query.where(_EVENT.time < wanted.end, _EVENT.month <= wanted.end.date().replace(day=1))
     if wanted.period is not None:
+        # A local month touches its neighbour in UTC, by which the table is partitioned.
+        after = first_of_next(wanted.period)
         query = query.where(
-            _EVENT.period_start >= wanted.period, _EVENT.period_start < first_of_next(wanted.period)
+            _EVENT.period_start >= wanted.period,
+            _EVENT.period_start < after,
+            _EVENT.month >= wanted.period - timedelta(days=31),
+            _EVENT.month <= after,
         )
     if prices is not None:
         query = query.where(_EVENT.prices.op("&&")(cast(sorted(prices), ARRAY(Integer))))
