@@ -88,7 +88,7 @@ def sweep() -> None:
     for refund_id in refunding.due(now, SWEEP_LIMIT):
         enqueue("topups.jobs.send_refund", refund_id, job_id=f"refund-{refund_id}")
     for top_up_id in receipts.untold(now, SWEEP_LIMIT):
-        enqueue("topups.jobs.send_receipt", top_up_id, job_id=f"receipt-{top_up_id}")
+        enqueue("topups.jobs.send_receipt", top_up_id, queue="bulk", job_id=f"receipt-{top_up_id}")
     for customer_id, top_up_id in due:
         in_unit_of_work(_send_look, customer_id, top_up_id)
     for top_up_id in set(waiting) - {row.top_up_id for row in due}:

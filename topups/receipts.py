@@ -72,7 +72,8 @@ def promise(top_up: TopUp) -> None:
     """A payment has been credited: its receipt follows. In the transaction that credits."""
     db.session.add(Receipt(customer_id=top_up.customer_id, top_up_id=top_up.top_up_id, created_at=utc_now()))
     db.session.flush()
-    enqueue("topups.jobs.send_receipt", top_up.top_up_id, job_id=f"receipt-{top_up.top_up_id}")
+    # Printing takes a while and must hold up no charge.
+    enqueue("topups.jobs.send_receipt", top_up.top_up_id, queue="bulk", job_id=f"receipt-{top_up.top_up_id}")
 
 
 def issue(top_up_id: str) -> None:
