@@ -13,6 +13,7 @@ from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
 from app.customers.models import Customer
+from app.desk import invoices as desk_invoices
 from app.desk import prices as desk_prices
 from app.desk import views as desk_views
 from app.desk import webhooks as desk_webhooks
@@ -35,8 +36,8 @@ from metering import cli as metering_cli
 from metering import service as metering
 from topups import adding_views, refunds_api, webhooks
 from topups import api as topups_api
-from topups import desk_views as desk_top_ups
 from topups import cli as topups_cli
+from topups import desk_views as desk_top_ups
 from topups import service as topups
 from topups import views as topups_views
 
@@ -45,6 +46,7 @@ BLUEPRINTS = (
     reference_views.blueprint,
     customers_views.blueprint,
     desk_views.blueprint,
+    desk_invoices.blueprint,
     desk_prices.blueprint,
     desk_webhooks.blueprint,
     webhooks_api.blueprint,
