@@ -8,9 +8,10 @@ from playwright.sync_api import Page
 
 from app.clock import utc_now
 from app.config import settings
+from app.db import in_unit_of_work
 from app.i18n import local_date
 from tests.fixtures.outside import Mailbox
-from tests.topups.conftest import NOBODY, Story
+from tests.topups.conftest import EURO, NOBODY, Story
 from tests.topups.test_pages import Browser, signed_in
 from topups import payouts, service
 from topups.errors import UnknownMethod
@@ -111,6 +112,7 @@ def test_the_page_reads_well_on_a_desk_and_a_phone(
     session = person.client.get_cookie("tegoed")
     assert session is not None
     page.context.add_cookies([{"name": "tegoed", "value": session.value, "url": settings().public_url}])
+    in_unit_of_work(service.make_pay_link, story.customer_id, amount_micros=50 * EURO)
     for path, name in (
         ("/payment-methods/add", "add-method-nl"),
         ("/pay-links", "pay-links-nl"),
