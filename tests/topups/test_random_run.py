@@ -27,7 +27,7 @@ SEED: Final = 20_261_122
 CUSTOMERS: Final = 3
 IN_THE_SUITE: Final = hypothesis_settings(
     max_examples=2,
-    stateful_step_count=40,
+    stateful_step_count=28,
     derandomize=True,
     deadline=None,
     database=None,
@@ -141,5 +141,6 @@ def test_whatever_goes_wrong_the_ledger_agrees_with_mollie_in_the_end(
         run_state_machine_as_test(machine, settings=AT_LENGTH if at_length else IN_THE_SUITE)
         happened = world.happened()
     assert not world.failures, world.failures[0]
-    assert happened.top_ups > 60
-    assert min(happened.killed, happened.paid, happened.charged, happened.refunds, happened.chargebacks) > 2
+    assert happened.top_ups > 40, happened
+    counts = (happened.killed, happened.paid, happened.charged, happened.refunds, happened.chargebacks)
+    assert min(counts) > 0, happened
