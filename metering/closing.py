@@ -144,20 +144,24 @@ def _move(customer_id: int, period_start: date, status: str, stamp: Instrumented
 
 def usage_of_period(customer_id: int, period_start: date) -> PeriodUsage | None:
     """What the period used and took; None when it has not begun. Exact from the flip to closing on."""
-    row = db.session.get(UsagePeriod, (customer_id, period_start), populate_existing=True)
-    if row is None:
+    drawn = (
+        select(func.coalesce(func.sum(UsageDraw.drawn_micros), 0))
+        .where(UsageDraw.customer_id == customer_id, UsageDraw.period_start == period_start)
+        .scalar_subquery()
+    )
+    found = db.session.execute(
+        select(UsagePeriod, drawn.label("promo_micros"))
+        .where(UsagePeriod.customer_id == customer_id, UsagePeriod.period_start == period_start)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
         return None
+    row, promo = found.UsagePeriod, int(found.promo_micros)
     catalog = current_catalog()
     mine = (UsageTotal.customer_id == customer_id, UsageTotal.period_start == period_start)
     totals = db.session.scalars(
         select(UsageTotal).where(*mine).order_by(UsageTotal.meter_id, UsageTotal.price_id)
     ).all()
-    drawn = db.session.scalar(
-        select(func.coalesce(func.sum(UsageDraw.drawn_micros), 0)).where(
-            UsageDraw.customer_id == customer_id, UsageDraw.period_start == period_start
-        )
-    )
-    promo = int(drawn or 0)
     gross = sum(total.gross_micros for total in totals)
     return PeriodUsage(
         customer_id=customer_id,
@@ -226,16 +230,14 @@ def _when(price: Price) -> dict[str, str]:
 
 def debited_after(customer_id: int, period_start: date) -> int:
     """What later periods took from prepaid so far, their corrections included. Read it under the lock."""
-    later = (UsageTotal.customer_id == customer_id, UsageTotal.period_start > period_start)
-    gross = db.session.scalar(select(func.coalesce(func.sum(UsageTotal.gross_micros), 0)).where(*later))
-    drawn = db.session.scalar(
-        select(func.coalesce(func.sum(UsageDraw.drawn_micros), 0)).where(
-            UsageDraw.customer_id == customer_id, UsageDraw.period_start > period_start
+    gross, drawn, corrected = (
+        select(func.coalesce(func.sum(amount), 0))
+        .where(table.customer_id == customer_id, table.period_start > period_start)
+        .scalar_subquery()
+        for table, amount in (
+            (UsageTotal, UsageTotal.gross_micros),
+            (UsageDraw, UsageDraw.drawn_micros),
+            (UsagePeriod, UsagePeriod.correction_prepaid_micros),
         )
     )
-    corrected = db.session.scalar(
-        select(func.coalesce(func.sum(UsagePeriod.correction_prepaid_micros), 0)).where(
-            UsagePeriod.customer_id == customer_id, UsagePeriod.period_start > period_start
-        )
-    )
-    return int(gross or 0) - int(drawn or 0) + int(corrected or 0)
+    return int(db.session.scalar(select(gross - drawn + corrected)) or 0)

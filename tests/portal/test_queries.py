@@ -87,7 +87,7 @@ def everything(
     assert kinds == {("automatic", "balance"), ("manual", "invoice")}
     link = in_unit_of_work(topups.make_pay_link, acme, amount_micros=None, invoice_number=newer)
     (saved, *_) = story.top_ups()
-    return {"number": newer, "top_up_id": saved.top_up_id, "reference": "acme", "token": link.token}
+    return {"number": newer, "top_up_id": saved.top_up_id, "reference": "acme", "token": link.pay_link_id}
 
 
 def _two_months(api: FlaskClient, runner: FlaskCliRunner, clock: Clock, story: Story) -> tuple[str, str]:
