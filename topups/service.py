@@ -18,7 +18,7 @@ from topups.fees import set_vat_rate as set_fee_vat_rate
 from topups.labels import REFUND_STATUSES, STATUSES, failure_text, method_label
 from topups.leaving import Leaving
 from topups.leaving import close as close_customer
-from topups.mandates import chargeable_method, find_method, place_method, payment_methods, sync_mandates
+from topups.mandates import chargeable_method, find_method, payment_methods, place_method, sync_mandates
 from topups.mandates import revoke as revoke_method
 from topups.methods import method_name, ways_to_pay
 from topups.models import AutoTopUp, Chargeback, Consent, PaymentMethod, Refund, TopUp
