@@ -190,20 +190,22 @@ class UsageBook:
 
         What has begun must have been read.
         """
+        new = {key: period for key, period in wanted.items() if key not in self.periods}
+        if not new:
+            return
         rows = []
         version = self._catalog.version
-        for key, period in wanted.items():
-            if key in self.periods:
-                continue
-            customer = customers.get_customer(key[0])
+        # All at once: at the start of a month this is about everybody.
+        known = customers.get_customers({key[0] for key in new})
+        for key, period in new.items():
+            customer = known[key[0]]
             facts = CustomerFacts(key[0], customer.kind, customer.country, customer.vat_number)
             tax = treatment_of(facts, period.start)
             self.periods[key] = OpenPeriod(*key, period.end, "open", tax.rate, version)
             rows.append((*key, period.end, "open", tax.category, tax.rate, version, 0, 0, self._now))
-        if rows:
-            with self._connection.cursor().copy(_COPY_PERIODS) as copy:
-                for row in rows:
-                    copy.write_row(row)
+        with self._connection.cursor().copy(_COPY_PERIODS) as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def frozen_version(self, key: PeriodKey) -> int:
         """The catalogue version of a period's prices: today's when it has not begun."""

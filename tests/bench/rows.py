@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
 
+from app.clock import utc_now
+from metering import service
+from metering.cloudevents import ReadEvents, Window, read_many
 from tests.bench.load import CORES, Seen, read, send_events
-from tests.bench.stage import CUSTOMERS, FIRST_ID, Stage
+from tests.bench.stage import CUSTOMERS, FIRST_ID, METERS, Stage
 from tests.bench.yardsticks import copy_rows_per_second, minimal_transactions_per_second
 
 BATCH_CONNECTIONS: Final = 8
 SINGLE_CONNECTIONS: Final = 32
 ROUNDS: Final = 3
+EVENTS_PER_CUSTOMER: Final = len(METERS)
 
 
 @dataclass
@@ -46,9 +50,34 @@ def _notes(seen: list[Seen]) -> dict[str, Any]:
 
 
 def warm_up(stage: Stage, seconds: float) -> None:
-    """Begin every customer's period, so that the measurement is of the middle of a month."""
+    """Begin every customer's period, so that the measurement is of the middle of a month.
+
+    Then the web processes learn the customers: an installation of this size has them in memory.
+    """
+    with stage.app.app_context():
+        for batch in range(EVENTS_PER_CUSTOMER):
+            for first in range(0, CUSTOMERS, 1000):
+                service.record_events(_of_everybody(batch, first))
     send_events(stage, "warm", size=1000, connections=BATCH_CONNECTIONS, seconds=seconds)
     stage.vacuum()
+
+
+def _of_everybody(batch: int, first: int) -> ReadEvents:
+    """One event of each of a thousand customers, on the meter of this batch."""
+    now = utc_now()
+    events = [
+        {
+            "specversion": "1.0",
+            "id": f"first-{batch}-{number}",
+            "source": "bench/first",
+            "type": f"bench.{batch}",
+            "subject": f"b{number}",
+            "time": now.isoformat(),
+            "data": {"tokens": 1},
+        }
+        for number in range(first, first + 1000)
+    ]
+    return read_many(json.dumps(events).encode(), Window.around(now, 1, 300))
 
 
 def batches(stage: Stage, seconds: float) -> list[Row]:
