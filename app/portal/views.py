@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, stream_with_context, url_for
 from flask_login import current_user
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
@@ -14,6 +14,7 @@ from app.portal import usage as usage_charts
 from app.portal.links import link
 from app.portal.movements import told
 from app.portal.overview import overview_of
+from app.portal.transactions_csv import csv_lines
 
 blueprint = Blueprint("portal", __name__, template_folder="templates")
 
@@ -69,6 +70,17 @@ def transactions() -> str:
     page = statement.page(g.customer.customer_id, before)
     movements = told(g.customer.customer_id, page.movements)
     return render_template("portal/transactions.html", movements=movements, before=before, older=page.older)
+
+
+@blueprint.get("/transactions.csv")
+@customer_required
+def transactions_csv() -> Response:
+    """All of them, as a file."""
+    lines = csv_lines(g.customer.customer_id)
+    answer = Response(stream_with_context(lines), mimetype="text/csv")
+    name = f"transactions-{g.customer.reference}.csv"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def _fragment() -> Response:

@@ -1,9 +1,13 @@
 """The account as its customer reads it: usage per day, a balance that adds up, pages of whole days."""
 
+import csv
+import io
 import itertools
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from flask import Flask
+from flask.testing import FlaskClient
 
 from app.db import unit_of_work
 from app.ledger import statement
@@ -12,6 +16,7 @@ from app.ledger.service import grant, lock_balance, post
 from app.ledger.sides import Posting, Side
 from app.ledger.wording import described
 from tests.fixtures.product import Clock
+from tests.portal.people import customer_with_user, sign_in
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -156,3 +161,27 @@ def test_a_rounding_that_reads_as_nothing_is_no_row_and_one_of_a_cent_is(app: Fl
         ("rounding", 5_000),
         ("top_up", 25_000_000),
     ]
+
+
+def test_all_movements_are_a_file_whose_balances_add_up_however_many_pages(
+    app: Flask, client: FlaskClient, clock: Clock
+) -> None:
+    acme, _ = customer_with_user(locale="nl")
+    for number in range(90):
+        clock.freeze(NOON + timedelta(hours=8 * number))
+        move(acme, "top_up" if number % 3 == 0 else "refund", (-1) ** number * 1_234_567, f"m-{number}")
+    sign_in(client, "acme@tegoed.example")
+    assert 'href="/transactions.csv"' in client.get("/transactions").text
+
+    answer = client.get("/transactions.csv", buffered=True)
+    head, *rows = csv.reader(io.StringIO(answer.text))
+
+    assert answer.mimetype == "text/csv"
+    assert head == ["Datum", "Omschrijving", "Bedrag", "Tegoed"]
+    assert len(rows) == 90
+    assert all(
+        Decimal(newer[3]) == Decimal(older[3]) + Decimal(newer[2])
+        for newer, older in itertools.pairwise(rows)
+    )
+    assert rows[-1] == ["2026-11-01 13:00:00+01:00", "Opgewaardeerd", "1.234567", "1.234567"]
+    assert app.test_client().get("/transactions.csv").location.startswith("/sign-in")
