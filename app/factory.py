@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from flask import Flask
 
-from app import cli, db, errors, headers, health, i18n, jobs, logs, schedule
+from app import cli, db, errors, headers, health, i18n, jobs, logs, schedule, sessions
 from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
@@ -111,6 +111,7 @@ def create_app(settings: Settings) -> Flask:
     i18n.init_app(app, settings)
     errors.init_app(app)
     auth.init_app(app)
+    sessions.init_app(app)
     headers.init_app(app)
     shell.init_app(app)
     for blueprint in BLUEPRINTS:

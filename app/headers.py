@@ -31,6 +31,13 @@ def init_app(app: Flask) -> None:
 
 def add_headers(response: Response) -> Response:
     headers = response.headers
+    if request.path.startswith("/v1/") and response.mimetype != "text/html":
+        # A program's answer is no page: it must not be guessed into one, framed or kept.
+        headers.add("X-Content-Type-Options", "nosniff")
+        headers.add("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        if "Cache-Control" not in headers:
+            headers.add("Cache-Control", "no-store")
+        return response
     headers.setdefault("Content-Security-Policy", POLICY + _form_targets())
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("X-Frame-Options", "DENY")
