@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.fixtures.outside",
     "tests.fixtures.product",
     "tests.fixtures.browser",
+    "tests.fixtures.shop",
     "tests.fixtures.receiver",
 ]
 

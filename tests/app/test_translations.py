@@ -21,7 +21,7 @@ AMERICAN: Final = re.compile(
     re.IGNORECASE,
 )
 # Formats, and languages by their own names.
-UNTRANSLATED: Final = {"PDF", "UBL", "Nederlands", "English"}
+UNTRANSLATED: Final = {"PDF", "UBL", "CSV", "csv", "Nederlands", "English"}
 CLASS_BLOCKS: Final = {"width"}  # blocks that are filled with the name of a class
 
 # English to Dutch; "…" stands for what is filled in. Whoever words one of these anew, words it everywhere.

@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 from app.db import db
 from invoicing import notices
 from tests.fixtures.outside import Mailbox
-from tests.invoicing.conftest import AFTER_OCTOBER, Shop, shop
+from tests.fixtures.shop import AFTER_OCTOBER, Shop, shop
 from tests.portal.people import operator, sign_in, token_of
 
 __all__ = ["shop"]

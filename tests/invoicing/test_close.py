@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from app.ledger.sides import Side
-from tests.invoicing.conftest import AFTER_OCTOBER, EURO, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
 
 
 def test_the_replay_of_a_month_is_invoiced_at_53_07_and_settled_from_the_balance(shop: Shop) -> None:

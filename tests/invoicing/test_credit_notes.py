@@ -11,7 +11,7 @@ from app.ledger.sides import Side
 from invoicing import service
 from invoicing.models import Invoice
 from tests.fixtures.outside import Mailbox
-from tests.invoicing.conftest import AFTER_OCTOBER, EURO, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
 
 
 def closed(shop: Shop, euros: float = 60, **facts: Any) -> str:

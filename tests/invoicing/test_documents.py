@@ -11,7 +11,7 @@ from app.db import db
 from invoicing import documents, service
 from invoicing.documents import DocumentDamaged
 from tests.fixtures.outside import Mailbox
-from tests.invoicing.conftest import AFTER_OCTOBER, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, Shop
 
 
 def closed(shop: Shop, locale: str = "nl", euros: float = 30) -> str:

@@ -19,7 +19,7 @@ from invoicing.exports.declared import Kind, declared_on, kind_of
 from invoicing.exports.journal import entries_of
 from invoicing.exports.quarters import Quarter
 from invoicing.exports.tables import csv_of
-from tests.invoicing.conftest import AFTER_OCTOBER, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, Shop
 
 
 def table(shop: Shop, *command: str) -> list[dict[str, str]]:

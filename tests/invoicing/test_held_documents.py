@@ -7,7 +7,7 @@ import pytest
 from invoicing import notices, service
 from invoicing.ubl.profiles import Profile
 from tests.fixtures.outside import Mailbox
-from tests.invoicing.conftest import AFTER_OCTOBER, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, Shop
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.invoicing.conftest import AFTER_OCTOBER, IN_OCTOBER, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, IN_OCTOBER, Shop
 
 
 def behind(shop: Shop, line: dict[str, Any]) -> list[dict[str, Any]]:

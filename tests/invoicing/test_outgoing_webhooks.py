@@ -16,7 +16,7 @@ from invoicing import jobs
 from tests.fixtures.outside import Sandbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.receiver import Receiver
-from tests.invoicing.conftest import AFTER_OCTOBER, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, Shop
 from topups import service as topups
 
 

@@ -13,7 +13,7 @@ from invoicing import service
 from invoicing.models import Invoice
 from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
-from tests.invoicing.conftest import AFTER_OCTOBER, EURO, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
 from tests.invoicing.test_pdf import text_of
 from topups import service as topups
 

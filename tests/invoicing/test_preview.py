@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.db import db
-from tests.invoicing.conftest import AFTER_OCTOBER, IN_OCTOBER, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, IN_OCTOBER, Shop
 from tests.invoicing.test_payments import hidden, signed_in
 
 UPCOMING = "/v1/customers/acme/invoices/upcoming"

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.db import db, unit_of_work
 from app.ledger.sides import Side
 from invoicing import closing, jobs, runs, service
-from tests.invoicing.conftest import AFTER_OCTOBER, OCTOBER, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, OCTOBER, Shop
 
 
 @pytest.fixture

@@ -15,11 +15,9 @@ from app.db import db, unit_of_work
 from app.portal import pay
 from tests.fixtures.outside import Sandbox
 from tests.fixtures.product import LiveApp
-from tests.invoicing.conftest import AFTER_OCTOBER, EURO, Shop
+from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
 from topups import methods
 from topups import service as topups
-
-pytest_plugins = ["tests.invoicing.conftest"]
 
 
 class Person:
