@@ -1,7 +1,7 @@
 """`make bench`: the benchmarks beside their yardsticks, in one run. Prints a table, writes var/bench.json.
 
-About five minutes. `STORED=n` says how many events are stored for the last row (1,000,000; `FULL=1`:
-20,000,000), `ONLY=batches,singles,one,reads,half,stored,profile` runs less, `SECONDS` makes each load longer.
+About six minutes. `STORED=n` says how many events are stored for the last row (1,000,000; `FULL=1`:
+20,000,000), `ONLY=batches,singles` runs less (PARTS lists them all), `SECONDS` makes each load longer.
 """
 
 import json
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tests.bench import rows as bench
+from tests.bench.charge_latency import charge_latency
 from tests.bench.profile import profile_batches
 from tests.bench.rows import Row
 from tests.bench.stage import Stage, stage
 
-PARTS: Final = ("batches", "singles", "one", "reads", "half", "stored", "profile")
+PARTS: Final = ("batches", "singles", "one", "reads", "half", "latency", "stored", "profile")
 FULL_EVENTS: Final = 20_000_000
 DEFAULT_EVENTS: Final = 1_000_000
 
@@ -85,6 +86,8 @@ def _measure(running: Stage, options: Options) -> tuple[list[Row], dict[str, flo
         rows.append(bench.half_rate(running, single, seconds))
     if "reads" in parts:
         rows.append(bench.balance_reads(running, seconds / 2))
+    if "latency" in parts:
+        rows.append(charge_latency(running, seconds))
     if "stored" in parts and batches is not None:
         rows.append(bench.stored(running, options.stored_events, seconds, batches))
     profile: dict[str, float] = {}
