@@ -4,13 +4,10 @@ It stands beside the original, which never changes. An invoice that is re-opened
 first copy.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from flask_babel import lazy_gettext
-from flask_babel.speaklater import LazyString
 from sqlalchemy import exists, select
 
 from app import mail
@@ -27,15 +24,6 @@ from topups import service as topups
 MAIL_TEMPLATE: Final = "invoice_paid"
 # What is older than this and has no copy was paid before there were copies.
 LOOK_BACK: Final = timedelta(days=14)
-METHODS: Final[Mapping[str, str | LazyString]] = {
-    "ideal": "iDEAL | Wero",
-    "creditcard": lazy_gettext("credit card"),
-    "directdebit": lazy_gettext("direct debit"),
-    "banktransfer": lazy_gettext("bank transfer"),
-    "bancontact": "Bancontact",
-    "paypal": "PayPal",
-    "applepay": "Apple Pay",
-}
 
 
 def make(number: str) -> bool:
@@ -49,7 +37,7 @@ def make(number: str) -> bool:
     if method is None:
         return False
     with in_locale(invoice.locale):
-        paid = paper.Paid(invoice.settled_at, str(METHODS.get(method, method)))
+        paid = paper.Paid(invoice.settled_at, topups.name_within(method) or method)
         html = paper.html_of(invoice, paid)
     customer_id, invoice_id = invoice.customer_id, invoice.invoice_id
     db.session.rollback()

@@ -39,6 +39,13 @@ METHODS: dict[str, str | LazyString] = {
     "directdebit": lazy_gettext("Direct debit"),
     "banktransfer": lazy_gettext("Bank transfer"),
     "paypal": "PayPal",
+    "applepay": "Apple Pay",
+}
+
+_WITHIN: dict[str, LazyString] = {
+    "creditcard": lazy_gettext("credit card"),
+    "directdebit": lazy_gettext("direct debit"),
+    "banktransfer": lazy_gettext("bank transfer"),
 }
 
 REMEDIES: dict[Reason, LazyString] = {
@@ -101,6 +108,12 @@ def method_label(method: PaymentMethod) -> str:
     if method.method == "creditcard":
         return f"{method.card_label or gettext('Credit card')} {mask}".strip()
     return f"{METHODS.get(method.method, method.method)} {mask}".strip()
+
+
+def name_within(method: str) -> str | None:
+    """A way of paying as it is named within a sentence; None for those Mollie must name."""
+    known = _WITHIN.get(method) or METHODS.get(method)
+    return None if known is None else str(known)
 
 
 def method_within(method: PaymentMethod) -> str:

@@ -15,7 +15,7 @@ from topups.consents import GivenBy
 from topups.facts import MethodFacts
 from topups.fees import Fee, PaidFee, fee_of, paid_fees
 from topups.fees import set_vat_rate as set_fee_vat_rate
-from topups.labels import REFUND_STATUSES, STATUSES, failure_text, method_label
+from topups.labels import REFUND_STATUSES, STATUSES, failure_text, method_label, name_within
 from topups.leaving import Leaving
 from topups.leaving import close as close_customer
 from topups.mandates import chargeable_method, find_method, payment_methods, place_method, sync_mandates
@@ -164,6 +164,7 @@ __all__ = [
     "make_pay_link",
     "method_label",
     "method_name",
+    "name_within",
     "on_balance_seen",
     "on_money_arrived",
     "on_money_left",

@@ -4,8 +4,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from flask_babel import gettext, lazy_gettext
-from flask_babel.speaklater import LazyString
+from flask_babel import gettext
 
 from app.i18n import day
 from app.ledger.statement import USAGE, Movement
@@ -18,11 +17,6 @@ TOP_UP: Final = re.compile(r"topup-(tu_[a-z0-9]+_[a-z0-9]+)-(paid|provisional|pr
 INVOICED: Final = ("invoice_due", "invoice_paid", "invoice_reopened", "credits_used", "rounding")
 LOOKED_UP: Final = 50
 # Not as Mollie names them but as they stand within a sentence.
-METHODS: Final[dict[str, LazyString]] = {
-    "creditcard": lazy_gettext("credit card"),
-    "directdebit": lazy_gettext("direct debit"),
-    "banktransfer": lazy_gettext("bank transfer"),
-}
 
 
 def told(customer_id: int, movements: tuple[Movement, ...]) -> tuple[Described, ...]:
@@ -67,5 +61,5 @@ def _with_payment(row: Described, top_up: TopUp) -> Described:
         return replace(row, label=gettext("Topped up automatically"))
     if top_up.method is None:
         return row
-    name = str(METHODS.get(top_up.method) or topups.method_name(top_up.method))
+    name = topups.name_within(top_up.method) or topups.method_name(top_up.method)
     return replace(row, label=gettext("Topped up with %(method)s", method=name))
