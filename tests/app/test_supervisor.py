@@ -163,6 +163,13 @@ def test_a_child_that_is_killed_is_reported_and_started_again_and_its_own_childr
     assert [pid for pid in before if find(pid)] == []
 
 
+def ignores(pid: int, number: signal.Signals) -> bool:
+    """Whether a process ignores this signal by now: a moment after its start it does not yet."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def test_after_a_kill_of_the_supervisor_nothing_stays_and_the_data_is_there_again(begin: Begin) -> None:
     service = begin().started()
     with psycopg.connect(service.environment()["OWNER_DATABASE_URL"], autocommit=True) as connection:
@@ -170,6 +177,7 @@ def test_after_a_kill_of_the_supervisor_nothing_stays_and_the_data_is_there_agai
     with redis.Redis.from_url(service.environment()["REDIS_URL"]) as cache:
         cache.set("kept", "yes")
     deaf, polite = service.pid("worker-1"), service.pid("web")
+    eventually(lambda: ignores(deaf, signal.SIGTERM))
     service.process.kill()
     service.process.wait()
     eventually(lambda: find(polite) is None)
