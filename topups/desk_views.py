@@ -52,12 +52,18 @@ def refund(top_up_id: str) -> ResponseReturnValue:
     """Send money back; a page sent twice makes one refund."""
     found = service.find_top_up(top_up_id)
     form = RefundForm()
+    with_fee = "with_fee" in request.form
+    if with_fee:
+        # The whole payment goes back, whatever the field beside the other button says.
+        form.amount.process_data(None)
+        form.amount.validators = ()
     if not form.validate_on_submit():
         return _payment_page(found, form), 422
     wish = service.RefundWish(
         top_up_id=top_up_id,
         request_key=f"desk:{form.token.data}",
-        amount_micros=form.amount.data,
+        amount_micros=None if with_fee else form.amount.data,
+        with_fee=with_fee,
         forced=bool(form.forced.data),
     )
     try:
@@ -79,6 +85,7 @@ def _payment_page(found: service.TopUp, form: RefundForm) -> str:
         customer=get_customer(found.customer_id),
         refunds=service.refunds_of(found),
         refundable_micros=service.refundable_micros(found),
+        whole_micros=service.refundable_micros(found, with_fee=True),
         spare_micros=service.spare_micros(get_balance(found.customer_id)),
         statuses=service.STATUSES,
         refund_statuses=service.REFUND_STATUSES,

@@ -109,6 +109,11 @@ class NotRefundable(Conflict):
     title = lazy_gettext("Only a payment that has been received can be refunded.")
 
 
+class WholeRefundWithAmount(Invalid):
+    code = "whole_refund_with_amount"
+    title = lazy_gettext("A refund with the fee is of the whole payment: leave out the amount.")
+
+
 class RefundAbovePayment(Conflict):
     code = "refund_above_payment"
     title = lazy_gettext("This is more than what is left of the payment.")

@@ -19,12 +19,12 @@ from app.ledger.models import Transfer
 from app.ledger.sides import Side
 from topups import gateway
 from topups.facts import MovementFacts
+from topups.fees import KIND, SUFFIX, reference_of
 from topups.models import TopUp
 
 # A bank may take a debit back for 13 months, and give it back later still.
 LEAD: Final = timedelta(days=460)
-_FEE: Final = "-fee"
-_FEE_KIND: Final = "payment_fee"
+_PAID: Final = "-paid"
 _RETURNED: Final = "-failed"
 _CHUNK: Final = 5_000
 What = Literal["not_in_ledger", "not_at_mollie", "other_amount", "other_day", "not_ours"]
@@ -73,7 +73,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class _Posting:
-    """What the ledger moved under one reference; a payment's fee is part of the payment."""
+    """What the ledger moved under one reference; the fee's share of a movement is part of it."""
 
     kind: str
     day: date
@@ -194,9 +194,10 @@ def _reference(movement: MovementFacts) -> str:
 
 
 def _references(movement: MovementFacts) -> tuple[str, ...]:
-    """All references that may stand for this movement: a fee is posted beside its payment."""
+    """All references that may stand for this movement: a fee's share is posted beside it."""
     reference = _reference(movement)
-    return reference, f"{reference}{_RETURNED}", f"{reference.removesuffix('-paid')}{_FEE}"
+    both = reference, f"{reference}{_RETURNED}"
+    return *both, *(reference_of(each.removesuffix(_PAID)) for each in both)
 
 
 def _posted(references: Collection[str], since: datetime, until: datetime) -> dict[str, _Posting]:
@@ -214,10 +215,11 @@ def _posted(references: Collection[str], since: datetime, until: datetime) -> di
             condition,
         )
         rows |= {(t.customer_id, t.number): t for t in db.session.scalars(query)}
-    for transfer in sorted(rows.values(), key=lambda t: t.kind == _FEE_KIND):
+    for transfer in sorted(rows.values(), key=lambda t: t.reference.endswith(SUFFIX)):
         reference = transfer.reference
-        if reference.endswith(_FEE):
-            reference = f"{reference.removesuffix(_FEE)}-paid"
+        if reference.endswith(SUFFIX):
+            reference = reference.removesuffix(SUFFIX)
+            reference += _PAID if transfer.kind == KIND else ""
         before = found.get(reference)
         signed = transfer.amount_micros if transfer.debit == Side.PSP else -transfer.amount_micros
         found[reference] = _Posting(

@@ -32,6 +32,7 @@ from topups.errors import (
     RefundRefused,
     RequestKeyReused,
     UnknownRefund,
+    WholeRefundWithAmount,
     check_amount,
 )
 from topups.facts import RefundFacts
@@ -43,14 +44,16 @@ from topups.states import REFUND_UNANSWERED, REFUND_VOID, RefundStatus, Status, 
 
 @dataclass(frozen=True, kw_only=True)
 class RefundWish:
-    """Money to send back; without `amount_micros` all that is left of the payment.
+    """Money to send back; without `amount_micros` all that is left of what the payment credited.
 
-    `forced` lets the provider's staff go below what is available, when the customer has used it already.
+    `with_fee` sends back all that is left of the payment with its fee, so no amount goes with it. `forced`
+    lets the provider's staff go below what is available, when the customer has used it already.
     """
 
     top_up_id: str
     request_key: str
     amount_micros: int | None = None
+    with_fee: bool = False
     forced: bool = False
 
 
@@ -83,22 +86,27 @@ def refunds_of(top_up: TopUp) -> list[Refund]:
     )
 
 
-def refundable_micros(top_up: TopUp) -> int:
-    """What is left of a paid payment: neither refunded, on its way back, nor charged back."""
+def refundable_micros(top_up: TopUp, *, with_fee: bool = False) -> int:
+    """What is left of a paid payment: neither refunded, on its way back, nor charged back.
+
+    What has left was the credited amount first, so the fee is what is left last.
+    """
     if top_up.status is not Status.PAID:
         return 0
     gone = top_up.charged_back_micros + sum(
         refund.amount_micros for refund in refunds_of(top_up) if refund.status not in REFUND_VOID
     )
-    return max(0, top_up.amount_micros - gone)
+    return max(0, (top_up.paid_micros if with_fee else top_up.amount_micros) - gone)
 
 
 def spare_micros(balance: Balance) -> int:
     """What of the balance is money that may go back: not promised to holds, to the bank or to a refund."""
+    # What a refund takes above the credited amount comes from the fee, not from the balance.
+    of_balance = func.least(Refund.amount_micros, TopUp.amount_micros)
     reserved = db.session.scalar(
-        select(func.coalesce(func.sum(Refund.amount_micros), 0)).where(
-            Refund.customer_id == balance.customer_id, Refund.status.in_(REFUND_UNANSWERED)
-        )
+        select(func.coalesce(func.sum(of_balance), 0))
+        .join(TopUp, (TopUp.customer_id == Refund.customer_id) & (TopUp.top_up_id == Refund.top_up_id))
+        .where(Refund.customer_id == balance.customer_id, Refund.status.in_(REFUND_UNANSWERED))
     )
     money = balance.prepaid_micros - provisional.outstanding_micros(balance.customer_id)
     held_from_money = max(0, balance.held_micros - balance.promo_micros)
@@ -108,9 +116,9 @@ def spare_micros(balance: Balance) -> int:
 def request_refund(wish: RefundWish) -> Refund:
     """Send money back, or find the refund that this request key made. Called outside a transaction.
 
-    Raises UnknownTopUp, NotRefundable, RefundAbovePayment, RefundAboveBalance, AmountOutsideLimits,
-    AmountNotWholeCents, RequestKeyReused, RefundRefused. Without an answer the status is `unknown`: a job
-    finds out.
+    Raises UnknownTopUp, NotRefundable, WholeRefundWithAmount, RefundAbovePayment, RefundAboveBalance,
+    AmountOutsideLimits, AmountNotWholeCents, RequestKeyReused, RefundRefused. Without an answer the status is
+    `unknown`: a job finds out.
     """
     refund_id, mine = in_unit_of_work(_insert, wish)
     if mine:
@@ -188,16 +196,18 @@ def new_refund(top_up: TopUp, amount_micros: int, request_key: str, *, forced: b
 
 
 def _checked_amount(wish: RefundWish, top_up: TopUp, balance: Balance) -> int:
-    left_micros = refundable_micros(top_up)
+    left_micros = refundable_micros(top_up, with_fee=wish.with_fee)
     if top_up.status is not Status.PAID or top_up.mollie_payment_id is None:
         raise NotRefundable
     amount_micros = left_micros if wish.amount_micros is None else wish.amount_micros
+    if wish.with_fee and wish.amount_micros not in (None, left_micros):
+        raise WholeRefundWithAmount(field="amount")
     if amount_micros > left_micros or left_micros == 0:
         raise RefundAbovePayment(field="amount", left_micros=left_micros)
     check_amount(amount_micros, limited=False)
     # What settled an invoice is owed again once it is sent back; the balance has no part in that.
-    of_balance = top_up.purpose == "balance"
-    if of_balance and not wish.forced and amount_micros > spare_micros(balance):
+    of_balance = min(amount_micros, refundable_micros(top_up)) if top_up.purpose == "balance" else 0
+    if not wish.forced and of_balance > spare_micros(balance):
         raise RefundAboveBalance(field="amount", spare_micros=spare_micros(balance))
     return amount_micros
 

@@ -40,6 +40,7 @@ def list_refunds(top_up_id: str) -> ResponseReturnValue:
         InvalidMoney,
         errors.AmountNotWholeCents,
         errors.NotRefundable,
+        errors.WholeRefundWithAmount,
         errors.RefundAbovePayment,
         errors.RefundAboveBalance,
         errors.RefundRefused,
@@ -50,13 +51,11 @@ def list_refunds(top_up_id: str) -> ResponseReturnValue:
 def create_refund(top_up_id: str) -> ResponseReturnValue:
     """Refund a top-up.
 
-    Without an amount all that is left of the payment; `force` goes below what the balance has.
+    Without an amount all that is left of what the payment credited, or of the whole payment with its fee
+    (`include_fee`); `force` goes below what the balance has.
     """
-    body = api.read_object("amount", "force")
+    body = api.read_object("amount", "include_fee", "force")
     amount = body.get("amount")
-    forced = body.get("force", False)
-    if not isinstance(forced, bool):
-        raise Invalid(lazy_gettext("Give true or false."), field="force")
     # The header's key may be long and is scoped to its caller; its digest fits the row.
     request_key = "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
     refund = service.request_refund(
@@ -64,7 +63,8 @@ def create_refund(top_up_id: str) -> ResponseReturnValue:
             top_up_id=top_up_id,
             request_key=request_key,
             amount_micros=None if amount is None else Money.from_json(amount, field="amount").micros,
-            forced=forced,
+            with_fee=_boolean(body, "include_fee"),
+            forced=_boolean(body, "force"),
         )
     )
     return jsonify(refund_json(refund)), 201
@@ -100,6 +100,13 @@ def close_customer(reference: str) -> ResponseReturnValue:
 def read_receipt(top_up_id: str) -> ResponseReturnValue:
     """Download the receipt of a payment."""
     return receipt_response(service.find_receipt(service.find_top_up(top_up_id)))
+
+
+def _boolean(body: dict[str, Any], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise Invalid(lazy_gettext("Give true or false."), field=name)
+    return value
 
 
 def receipt_response(receipt: service.Receipt) -> Response:

@@ -3,6 +3,9 @@
 A refund counts from its first sighting; one that fails or is cancelled later is credited back. A chargeback
 takes the money off the balance, below zero if need be, and stops automatic top-up; one that Mollie reverses
 is credited back once.
+
+Of a payment with a fee the balance got only the amount. What leaves is taken from the balance first, up to
+that amount, then from the fee, in a transfer of its own; what returns goes back to where it was taken from.
 """
 
 from collections.abc import Sequence
@@ -11,10 +14,10 @@ from sqlalchemy import Select, func, select
 
 from app.clock import utc_now
 from app.db import db
-from app.ledger.service import find_transfer, post_once
+from app.ledger.service import find_transfer, moved_under, post_once
 from app.ledger.sides import Posting, Side
 from app.public_ids import new_public_id
-from topups import auto, notices, subscriptions
+from topups import auto, fees, notices, subscriptions
 from topups.facts import ChargebackFacts, RefundFacts
 from topups.models import Chargeback, Refund, TopUp
 from topups.states import REFUND_MOVES, REFUND_UNANSWERED, REFUND_VOID, RefundStatus, refund_moved
@@ -87,7 +90,7 @@ def _apply_refund(top_up: TopUp, facts: RefundFacts) -> None:
     row.mollie_refund_id, row.look_at = facts.mollie_refund_id, None
     reference = f"refund-{facts.mollie_refund_id}"
     if not facts.counts:
-        _returns(top_up, "refund_failed", row.amount_micros, f"{reference}-failed")
+        _returns(top_up, "refund_failed", f"{reference}-failed")
     elif _leaves(top_up, "refund", facts.amount_micros, reference):
         notices.refunded(top_up, facts)
 
@@ -123,41 +126,90 @@ def _apply_chargeback(top_up: TopUp, facts: ChargebackFacts) -> None:
     if facts.reversed_at is not None and row.reversed_at is None:
         row.reversed_at = facts.reversed_at
         reference = f"chargeback-{facts.chargeback_id}-reversed"
-        _returns(top_up, "chargeback_reversed", row.amount_micros, reference)
+        _returns(top_up, "chargeback_reversed", reference)
 
 
 def _leaves(top_up: TopUp, kind: str, amount_micros: int, reference: str) -> bool:
-    """Take money off the balance, once."""
-    posted = post_once(
-        Posting(
-            customer_id=top_up.customer_id,
-            kind=kind,
-            debit=Side.PREPAID,
-            credit=Side.PSP,
-            amount_micros=amount_micros,
-            reference=reference,
+    """Take money off the balance, and off the fee what the balance never got; once."""
+    if _taken(top_up, reference):
+        return False
+    fee_micros = _fee_share(top_up, amount_micros)
+    fees.post_taken_back(top_up, fee_micros, reference)
+    share_micros = amount_micros - fee_micros
+    if share_micros > 0:
+        post_once(
+            Posting(
+                customer_id=top_up.customer_id,
+                kind=kind,
+                debit=Side.PREPAID,
+                credit=Side.PSP,
+                amount_micros=share_micros,
+                reference=reference,
+            )
         )
-    )
-    if posted is not None:
-        subscriptions.money_left(top_up.customer_id, top_up.top_up_id, amount_micros)
-        auto.look_again(top_up.customer_id)
-    return posted is not None
+        subscriptions.money_left(top_up.customer_id, top_up.top_up_id, share_micros)
+    auto.look_again(top_up.customer_id)
+    return True
 
 
-def _returns(top_up: TopUp, kind: str, amount_micros: int, reference: str) -> None:
-    """Give the money back to the balance, once, if it was taken."""
-    taken = reference.rpartition("-")[0]
-    if find_transfer(top_up.customer_id, taken) is None:
+def _returns(top_up: TopUp, kind: str, reference: str) -> None:
+    """Give the money back to where it was taken from, once, if it was taken."""
+    taken = _taken(top_up, reference.rpartition("-")[0])
+    if not taken or _taken(top_up, reference):
         return
-    posted = post_once(
-        Posting(
-            customer_id=top_up.customer_id,
-            kind=kind,
-            debit=Side.PSP,
-            credit=Side.PREPAID,
-            amount_micros=amount_micros,
-            reference=reference,
+    fees.post_given_back(top_up, taken.get(Side.FEES, 0), reference)
+    share_micros = taken.get(Side.PREPAID, 0)
+    if share_micros > 0:
+        post_once(
+            Posting(
+                customer_id=top_up.customer_id,
+                kind=kind,
+                debit=Side.PSP,
+                credit=Side.PREPAID,
+                amount_micros=share_micros,
+                reference=reference,
+            )
+        )
+        subscriptions.money_arrived(top_up.customer_id, top_up.top_up_id, share_micros)
+
+
+def _taken(top_up: TopUp, reference: str) -> dict[Side, int]:
+    """What this reversal moved, by the side it came from or went to; nothing when it is not posted."""
+    moved = {Side.PREPAID: find_transfer(top_up.customer_id, reference)}
+    if top_up.fee_micros:
+        moved[Side.FEES] = find_transfer(top_up.customer_id, fees.reference_of(reference))
+    return {side: transfer.amount_micros for side, transfer in moved.items() if transfer is not None}
+
+
+def _fee_share(top_up: TopUp, amount_micros: int) -> int:
+    """How much of a reversal the fee bears: what the balance did not get, at most what is left of the fee.
+
+    Money that left twice, refunded and then charged back, is owed by the customer: the balance bears it.
+    """
+    if top_up.fee_micros == 0:
+        return 0
+    references = _references(top_up)
+    of_balance = top_up.amount_micros + moved_under(top_up.customer_id, references, Side.PREPAID)
+    of_fee = top_up.fee_micros + moved_under(
+        top_up.customer_id, [fees.reference_of(reference) for reference in references], Side.FEES
+    )
+    return min(max(0, amount_micros - max(0, of_balance)), max(0, of_fee))
+
+
+def _references(top_up: TopUp) -> list[str]:
+    """Under what a reversal of this payment may have been posted."""
+    refunds = db.session.scalars(
+        select(Refund.mollie_refund_id).where(
+            Refund.customer_id == top_up.customer_id,
+            Refund.top_up_id == top_up.top_up_id,
+            Refund.mollie_refund_id.is_not(None),
         )
     )
-    if posted is not None:
-        subscriptions.money_arrived(top_up.customer_id, top_up.top_up_id, amount_micros)
+    chargebacks = db.session.scalars(
+        select(Chargeback.chargeback_id).where(
+            Chargeback.customer_id == top_up.customer_id, Chargeback.top_up_id == top_up.top_up_id
+        )
+    )
+    references = [(f"refund-{one}", "-failed") for one in refunds]
+    references += [(f"chargeback-{one}", "-reversed") for one in chargebacks]
+    return [name for taken, returned in references for name in (taken, f"{taken}{returned}")]

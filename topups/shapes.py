@@ -52,7 +52,12 @@ class TopUp(Struct):
 
 
 class NewRefund(Struct):
-    amount: Annotated[Money | None, Meta(description="All that is left of the payment by default.")] = None
+    amount: Annotated[
+        Money | None, Meta(description="All that is left of what the payment credited by default.")
+    ] = None
+    include_fee: Annotated[
+        bool, Meta(description="All that is left of the payment, its fee too; without `amount`.")
+    ] = False
     force: Annotated[bool, Meta(description="Also below what the balance has.")] = False
 
 

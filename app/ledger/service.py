@@ -186,6 +186,17 @@ def find_transfer(customer_id: int, reference: str) -> Transfer | None:
     ).one_or_none()
 
 
+def moved_under(customer_id: int, references: Collection[str], side: Side) -> int:
+    """Micros that the transfers of these references added to a side, less what they took from it."""
+    signed = case((Transfer.credit == side.value, Transfer.amount_micros), else_=0) - case(
+        (Transfer.debit == side.value, Transfer.amount_micros), else_=0
+    )
+    query = select(func.coalesce(func.sum(signed), 0)).where(
+        Transfer.customer_id == customer_id, Transfer.reference.in_(references)
+    )
+    return int(db.session.scalar(query) or 0)
+
+
 def moved_by_kind(
     customer_id: int, since: datetime, until: datetime | None = None, *, leaving_out: Collection[str] = ()
 ) -> dict[str, int]:
