@@ -27,7 +27,7 @@ from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
 from invoicing import cli as invoicing_cli
-from invoicing import credit_api
+from invoicing import credit_api, plans_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
 from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api, usage_api, usage_views
@@ -69,6 +69,7 @@ BLUEPRINTS = (
     invoicing_api.blueprint,
     credit_api.blueprint,
     invoicing_views.blueprint,
+    plans_api.blueprint,
 )
 COMMANDS = (
     ledger_cli.group,
