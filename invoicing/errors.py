@@ -32,6 +32,18 @@ class NothingToPay(Conflict):
     title = lazy_gettext("Nothing is to be paid on this invoice.")
 
 
+class PaymentUnderWay(Conflict):
+    """All of it, or more than what is left beside it, is being paid already."""
+
+    code = "payment_under_way"
+    title = lazy_gettext("We are waiting for your bank. Please don't pay again.")
+
+
+class PaysTooMuch(Invalid):
+    code = "pays_too_much"
+    title = lazy_gettext("This is more than what is to be paid.")
+
+
 class NothingToCredit(Conflict):
     code = "nothing_to_credit"
     title = lazy_gettext("Nothing of this document is left to be credited.")

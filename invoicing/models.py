@@ -74,6 +74,9 @@ class Invoice(Model):
     # What happens to the document after it was issued.
     settled_micros: Mapped[Micros] = mapped_column(default=0)
     settled_at: Mapped[UtcDateTime | None]
+    # A claim for paying late, beside what the document says; and what was given up as uncollectible.
+    late_fee_cents: Mapped[int] = mapped_column(BigInteger, default=0)
+    written_off_micros: Mapped[Micros] = mapped_column(default=0)
     # What credit notes have taken back of it, VAT included.
     credited_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     # Of a credit note somebody asked for: the request that made it, which makes it once.
@@ -95,20 +98,34 @@ class Invoice(Model):
             name="settlement",
         ),
         CheckConstraint("credited_cents BETWEEN 0 AND total_cents", name="credited_within_total"),
-        CheckConstraint("settled_micros BETWEEN 0 AND due_cents * 10000", name="settled_within_due"),
+        CheckConstraint(
+            "settled_micros >= 0 AND written_off_micros >= 0 AND late_fee_cents >= 0 "
+            "AND settled_micros + written_off_micros <= (due_cents + late_fee_cents) * 10000",
+            name="settled_within_due",
+        ),
         Index("ix_invoice_issued", "customer_id", "issued_at"),
         Index(
             "ix_invoice_outstanding",
             "customer_id",
             "due_date",
-            postgresql_where=text("settled_micros < due_cents * 10000"),
+            postgresql_where=text(
+                "settled_micros + written_off_micros < (due_cents + late_fee_cents) * 10000"
+            ),
         ),
     )
 
     @property
     def outstanding_micros(self) -> int:
-        """What is still to be paid."""
-        return self.due_cents * 10_000 - self.settled_micros
+        """What is still to be paid: what was due and a late fee, less what was paid or given up."""
+        claim_cents = self.due_cents + (self.late_fee_cents or 0)
+        return claim_cents * 10_000 - self.settled_micros - (self.written_off_micros or 0)
+
+
+# Whether anything of an invoice is to be paid, as the index of unpaid ones knows it.
+UNPAID: Final = (
+    Invoice.settled_micros + Invoice.written_off_micros
+    < (Invoice.due_cents + Invoice.late_fee_cents) * 10_000
+)
 
 
 class InvoiceLine(Model):

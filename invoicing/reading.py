@@ -11,8 +11,9 @@ from sqlalchemy.orm import selectinload
 from app.clock import utc_now
 from app.db import db
 from app.i18n import local_date
+from invoicing import payment_orders
 from invoicing.errors import UnknownInvoice
-from invoicing.models import INVOICE, Invoice, InvoiceNumber
+from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceNumber
 from invoicing.status import SETTLED, Status, status_of
 from topups import service as topups
 from topups.service import MoneyUnderWay
@@ -23,10 +24,11 @@ _FOUR_DAYS: Final = timedelta(days=4)
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An invoice with its status now."""
+    """An invoice with its status now, and what payments under way will bring it."""
 
     invoice: Invoice
     status: Status
+    under_way_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,12 @@ class Due:
     outstanding_micros: int
     due_date: date
     status: Status
+    under_way_micros: int = 0
+
+    @property
+    def payable_micros(self) -> int:
+        """What is left to be paid when the payments under way arrive."""
+        return max(0, self.outstanding_micros - self.under_way_micros)
 
 
 def find(number: str, customer_id: int | None = None) -> Invoice:
@@ -96,23 +104,23 @@ def with_status(
     What of them is `known` already, by customer, is not asked for again.
     """
     today = local_date(utc_now())
-    under_way = {owner: _numbers(payments) for owner, payments in (known or {}).items()}
+    under_way = {
+        owner: payment_orders.under_way(owner, payments) for owner, payments in (known or {}).items()
+    }
     for invoice in invoices:
         owner = invoice.customer_id
         if invoice.outstanding_micros > 0 and owner not in under_way:
-            under_way[owner] = _numbers(topups.payments_under_way(owner))
+            under_way[owner] = payment_orders.under_way(owner, topups.payments_under_way(owner))
+        coming_micros = under_way.get(owner, {}).get(invoice.number, 0)
         status = status_of(
             outstanding_micros=invoice.outstanding_micros,
             due_date=invoice.due_date,
             today=today,
-            is_under_way=invoice.number in under_way.get(owner, ()),
+            is_under_way=coming_micros > 0,
             is_credited=0 < invoice.total_cents <= invoice.credited_cents,
+            is_written_off=(invoice.written_off_micros or 0) > 0,
         )
-        yield Listed(invoice, status)
-
-
-def _numbers(payments: Iterable[MoneyUnderWay]) -> set[str | None]:
-    return {payment.invoice_number for payment in payments}
+        yield Listed(invoice, status, coming_micros)
 
 
 def status_now(invoice: Invoice) -> Status:
@@ -153,7 +161,7 @@ def _query(filters: Filters, after: str | None) -> Select[Invoice]:
         next_month = (filters.month.replace(day=28) + _FOUR_DAYS).replace(day=1)
         query = query.where(Invoice.period_start >= filters.month, Invoice.period_start < next_month)
     if filters.statuses is not None:
-        settled = Invoice.settled_micros >= Invoice.due_cents * 10_000
+        settled = ~UNPAID
         if not filters.statuses & SETTLED:
             query = query.where(~settled)
         elif filters.statuses <= SETTLED:
@@ -170,7 +178,7 @@ def due(customer_id: int, *, under_way: Iterable[MoneyUnderWay] | None = None) -
     """
     invoices = db.session.scalars(
         select(Invoice)
-        .where(Invoice.customer_id == customer_id, Invoice.settled_micros < Invoice.due_cents * 10_000)
+        .where(Invoice.customer_id == customer_id, UNPAID)
         .order_by(Invoice.issued_at, Invoice.number)
     )
     return [
@@ -179,6 +187,7 @@ def due(customer_id: int, *, under_way: Iterable[MoneyUnderWay] | None = None) -
             outstanding_micros=listed.invoice.outstanding_micros,
             due_date=listed.invoice.due_date,
             status=listed.status,
+            under_way_micros=listed.under_way_micros,
         )
         for listed in with_status(invoices, None if under_way is None else {customer_id: under_way})
     ]

@@ -16,23 +16,27 @@ from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import MICROS_PER_CENT
-from invoicing import telling
+from invoicing import payment_orders, telling, write_offs
 from invoicing.due import allocate
-from invoicing.models import Allocation, Invoice
+from invoicing.models import UNPAID, Allocation, Invoice
 from topups import service as topups
 
 FOR_INVOICE: Final = "invoice"
 
 
 def money_arrived(customer_id: int, top_up_id: str, amount_micros: int) -> None:
-    """A payment was credited to prepaid: settle the invoice it was paid for, then the oldest open ones.
+    """A payment was credited to prepaid: settle the invoices it was paid for, then the oldest open ones.
 
-    A top-up of the balance stays on the balance, whatever is owed; so does the rest of any payment.
+    What was given up of those it was paid for is owed again first. A top-up of the balance stays on the
+    balance, whatever is owed; so does the rest of any payment.
     """
     payment = topups.find_top_up(top_up_id, customer_id)
     if payment.purpose != FOR_INVOICE:
         return
-    debts = sorted(open_invoices(customer_id), key=lambda invoice: invoice.number != payment.invoice_number)
+    named = payment_orders.invoices_of(customer_id, payment.request_key) or [str(payment.invoice_number)]
+    write_offs.recover(customer_id, named, amount_micros)
+    place = {number: position for position, number in enumerate(named)}
+    debts = sorted(open_invoices(customer_id), key=lambda invoice: place.get(invoice.number, len(place)))
     shares = allocate(amount_micros, [invoice.outstanding_micros for invoice in debts])
     for invoice, share in zip(debts, shares, strict=True):
         if share:
@@ -74,7 +78,7 @@ def open_invoices(customer_id: int) -> list[Invoice]:
     return list(
         db.session.scalars(
             select(Invoice)
-            .where(Invoice.customer_id == customer_id, Invoice.settled_micros < Invoice.due_cents * 10_000)
+            .where(Invoice.customer_id == customer_id, UNPAID)
             .order_by(Invoice.issued_at, Invoice.number)
             .with_for_update()
             .execution_options(populate_existing=True)

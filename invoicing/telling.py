@@ -7,7 +7,7 @@ from sqlalchemy import select
 from app.db import db
 from app.webhooks import service as webhooks
 from invoicing import reading
-from invoicing.models import INVOICE, Invoice
+from invoicing.models import INVOICE, UNPAID, Invoice
 from invoicing.shapes import invoice_json
 
 
@@ -32,7 +32,7 @@ def overdue_since(day: date, before: date) -> list[tuple[int, str]]:
         select(Invoice.customer_id, Invoice.number)
         .where(
             Invoice.kind == INVOICE,
-            Invoice.settled_micros < Invoice.due_cents * 10_000,
+            UNPAID,
             Invoice.due_date >= day,
             Invoice.due_date < before,
         )

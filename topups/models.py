@@ -114,7 +114,7 @@ class Consent(Model):
     __table_args__ = (
         PrimaryKeyConstraint("customer_id", "consent_id"),
         ForeignKeyConstraint(["customer_id"], ["customer.customer_id"], ondelete="RESTRICT"),
-        CheckConstraint("kind IN ('save_method', 'automatic_top_up')", name="kind"),
+        CheckConstraint("kind IN ('save_method', 'automatic_top_up', 'automatic_payment')", name="kind"),
     )
 
 
@@ -183,7 +183,7 @@ class TopUp(Model):
         ForeignKeyConstraint(
             ["customer_id", "consent_id"], ["consent.customer_id", "consent.consent_id"], ondelete="RESTRICT"
         ),
-        CheckConstraint("origin IN ('manual', 'automatic')", name="origin"),
+        CheckConstraint("origin IN ('manual', 'automatic', 'auto_pay')", name="origin"),
         CheckConstraint("purpose IN ('balance', 'invoice', 'method')", name="purpose"),
         CheckConstraint("sequence_type IN ('oneoff', 'first', 'recurring')", name="sequence_type"),
         CheckConstraint("amount_micros >= 0 AND mod(amount_micros, 10000) = 0", name="amount_whole_cents"),

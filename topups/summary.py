@@ -42,6 +42,7 @@ class MoneyUnderWay:
     """A payment that has not ended: what it is for, when it is expected, what was credited already."""
 
     top_up_id: str
+    request_key: str
     amount_micros: int
     purpose: str
     invoice_number: str | None
@@ -123,6 +124,7 @@ def payments_under_way(customer_id: int, invoice_number: str | None = None) -> l
     return [
         MoneyUnderWay(
             top_up_id=top_up.top_up_id,
+            request_key=top_up.request_key,
             amount_micros=top_up.amount_micros,
             purpose=top_up.purpose,
             invoice_number=top_up.invoice_number,

@@ -46,6 +46,22 @@ class BalanceRow(Model):
     )
 
 
+class SuspensionCause(Model):
+    """Why a customer is suspended, and since when; `suspended_at` is set while there is any cause."""
+
+    __tablename__ = "suspension_cause"
+
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    cause: Mapped[str] = mapped_column(String(16))
+    since: Mapped[UtcDateTime]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("customer_id", "cause"),
+        ForeignKeyConstraint(["customer_id"], ["balance.customer_id"], ondelete="RESTRICT"),
+        CheckConstraint("cause IN ('operator', 'dunning')", name="cause"),
+    )
+
+
 class Transfer(Model):
     """One movement between two sides, numbered per customer. Never updated, never deleted."""
 
