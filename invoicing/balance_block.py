@@ -11,7 +11,7 @@ from app.ledger import service as ledger
 from app.money import cents_of_micros, micros_of_cents
 
 # Posted by usage or by a close: counted with the period they belong to, not with the day they were posted.
-OWN_PERIOD: Final = ("usage", "correction", "rounding", "credits_used", "invoice_due")
+OWN_PERIOD: Final = ("usage", "correction", "rounding", "charge", "credits_used", "invoice_due")
 ROW_OF_KIND: Final = {
     "top_up": "top_ups",
     "provisional": "top_ups",
@@ -42,14 +42,16 @@ def block(
     usage_micros: int,
     credits_micros: int,
     due_micros: int,
+    charged_micros: int = 0,
 ) -> dict[str, int]:
     """The block's rows in whole cents (as micros), which add up as printed; `usage` is below zero.
 
     `moved` happened in the period, `moved_since_micros` after it; `available_micros` is the balance now, the
-    close's own postings included; `newer_debits_micros` is what newer periods have taken already. A grant
-    may be used to a fraction of a cent: opening and closing are rounded, and usage takes the difference.
+    close's own postings included; `newer_debits_micros` is what newer periods have taken already;
+    `charged_micros` is what the close charged beside usage. A grant may be used to a fraction of a cent:
+    opening and closing are rounded, and usage takes the difference.
     """
-    changes = {**moved, "credits": credits_micros, "invoiced": due_micros}
+    changes = {**moved, "charges": -charged_micros, "credits": credits_micros, "invoiced": due_micros}
     closing = available_micros + newer_debits_micros - moved_since_micros
     opening = closing - sum(changes.values()) + usage_micros
     cents = {row: cents_of_micros(amount) for row, amount in changes.items()}

@@ -7,17 +7,49 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from app.money import micros_of_cents
+from app.money import cents_of_micros, decimal_of_micros, micros_of, micros_of_cents
 from invoicing.lines import Line, MeterUsage, lines_of
 from invoicing.tax import Treatment
 from invoicing.totals import Totals, totals_of
 
 
 @dataclass(frozen=True, slots=True)
+class PaidFees:
+    """What paying cost in a period: paid with the payments, VAT included, and never a part of the balance.
+
+    Below zero where more was taken back than paid.
+    """
+
+    line: Line
+    gross_micros: int
+
+    @property
+    def vat_micros(self) -> int:
+        return self.gross_micros - micros_of_cents(self.line.net_cents)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What is charged beside usage, and debited by the close.
+
+    `source` names who made it; `reference` is unique for the customer.
+    """
+
+    source: str
+    reference: str
+    line: Line
+
+    @property
+    def gross_micros(self) -> int:
+        return micros_of(decimal_of_micros(micros_of_cents(self.line.net_cents)) * self.line.treatment.factor)
+
+
+@dataclass(frozen=True, slots=True)
 class PeriodFacts:
     """What a customer used in a period that no longer changes, and what was debited for it, in micros.
 
-    Corrections of earlier periods that this one bills are among the lines and the debits.
+    Corrections of earlier periods that this one bills are among the lines and the debits. What is billed
+    beside usage was not debited as usage: fees were paid already, charges are debited by the close.
     """
 
     customer_id: int
@@ -27,6 +59,17 @@ class PeriodFacts:
     corrections: tuple[Line, ...]
     prepaid_debited_micros: int
     promo_debited_micros: Mapping[Treatment, int]
+    fees: PaidFees | None = None
+    charges: tuple[Charge, ...] = ()
+
+    @property
+    def fees_micros(self) -> int:
+        return self.fees.gross_micros if self.fees else 0
+
+    @property
+    def charged_micros(self) -> int:
+        """What the charges of this period take from the balance."""
+        return sum(charge.gross_micros for charge in self.charges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +90,15 @@ class Prepared:
 
     @property
     def rounding_micros(self) -> int:
-        """What prepaid still has to give (above zero) or gets back, so that its debits equal the total."""
-        return micros_of_cents(self.totals.total_cents) - self.facts.prepaid_debited_micros
+        """What prepaid still has to give (above zero) or gets back, so that debits and fees are the total."""
+        facts = self.facts
+        debited = facts.prepaid_debited_micros + facts.charged_micros
+        return micros_of_cents(self.totals.total_cents) - facts.fees_micros - debited
+
+    @property
+    def paid_cents(self) -> int:
+        """What of the total was paid beside the balance: no part of what is due."""
+        return cents_of_micros(self.facts.fees_micros)
 
     @property
     def is_empty(self) -> bool:
@@ -57,6 +107,7 @@ class Prepared:
 
 
 def prepare(facts: PeriodFacts) -> Prepared:
-    lines = (*lines_of(facts.usage), *facts.corrections)
+    beside = (*(charge.line for charge in facts.charges), *([facts.fees.line] if facts.fees else []))
+    lines = (*lines_of(facts.usage), *facts.corrections, *beside)
     totals = totals_of(((line.treatment, line.net_cents) for line in lines), facts.promo_debited_micros)
     return Prepared(facts, lines, totals)

@@ -20,7 +20,7 @@ from app.ledger import service as ledger
 from app.ledger.service import Balance
 from app.ledger.sides import Posting, Side
 from app.money import micros_of_cents
-from invoicing import balance_block, metered, reading
+from invoicing import balance_block, extras, metered, reading
 from invoicing.billing import Prepared, prepare
 from invoicing.due import Settlement, settle
 from invoicing.issuing import Issued, Settled, issue
@@ -52,6 +52,17 @@ class CustomerFailed(Exception):
 def close(keys: list[PeriodKey]) -> Outcome:
     """Close these customers' periods. Opens transactions of its own; again is harmless."""
     outcome = Outcome()
+    waiting = sorted(set(keys))
+    while waiting:
+        # A customer's periods one after the other: what one has billed is nothing to the next.
+        first = {customer_id: (customer_id, start) for customer_id, start in reversed(waiting)}
+        _close_together(sorted(first.values()), outcome)
+        waiting = [key for key in waiting if key != first[key[0]]]
+    return outcome
+
+
+def _close_together(keys: list[PeriodKey], outcome: Outcome) -> None:
+    """Close periods of as many customers."""
     begun = _begin(keys, outcome)
     prepared = [one for key in begun if (one := _attempt(outcome, key, _prepare))]
     db.session.rollback()
@@ -63,7 +74,6 @@ def close(keys: list[PeriodKey]) -> Outcome:
             # The chunk goes on without this customer, whose failure is told and tried again later.
             _note(outcome, failure.key, failure.cause)
             prepared = [one for one in prepared if _key(one) != failure.key]
-    return outcome
 
 
 def _begin(keys: list[PeriodKey], outcome: Outcome) -> list[PeriodKey]:
@@ -74,7 +84,7 @@ def _begin(keys: list[PeriodKey], outcome: Outcome) -> list[PeriodKey]:
         return metered.begin(keys)
 
     begun = in_unit_of_work(flip)
-    outcome.closed = [key for key in keys if key not in begun]
+    outcome.closed += [key for key in keys if key not in begun]
     return begun
 
 
@@ -115,18 +125,17 @@ def _post(prepared: list[Prepared], outcome: Outcome) -> None:
             if is_transient(error):
                 raise
             raise CustomerFailed(_key(one), error) from error
-    outcome.issued = issue(settled, now=now, issue_date=local_date(now))
+    issued = issue(settled, now=now, issue_date=local_date(now))
+    # Outcome is told after the last statement: a transaction that is tried again tells it once.
+    outcome.issued += issued
     outcome.closed += [_key(one) for one in prepared]
 
 
 def _settle(prepared: Prepared) -> Settled | None:
-    """Make debits equal the total, book revenue and VAT, settle. None when nothing is to be invoiced."""
-    facts, total_micros = prepared.facts, micros_of_cents(prepared.totals.total_cents)
-    _move(prepared, "rounding", Side.PREPAID, Side.UNBILLED_USAGE, prepared.rounding_micros)
-    vat_micros = micros_of_cents(prepared.totals.vat_cents)
-    _move(prepared, "vat", Side.UNBILLED_USAGE, Side.VAT, vat_micros)
-    _move(prepared, "revenue", Side.UNBILLED_USAGE, Side.REVENUE, total_micros - vat_micros)
-    _move(prepared, "promotions", Side.UNBILLED_USAGE, Side.PROMOTIONS, prepared.promo_micros)
+    """Debit charges, make debits equal the total, book revenue and VAT, settle. None: nothing to invoice."""
+    facts = prepared.facts
+    extras.take(facts)
+    _book(prepared)
     if prepared.is_empty:
         return None
     newer = metered.debited_after(facts.customer_id, facts.period_start, facts.period_end)
@@ -136,6 +145,7 @@ def _settle(prepared: Prepared) -> Settled | None:
         credits_micros=balance.credits_micros,
         balance_micros=balance.prepaid_micros + newer.prepaid_micros,
         small_due_micros=settings().small_due_micros,
+        paid_cents=prepared.paid_cents,
     )
     credits_micros = micros_of_cents(settlement.credits_used_cents)
     due_micros = micros_of_cents(settlement.due_cents)
@@ -146,12 +156,29 @@ def _settle(prepared: Prepared) -> Settled | None:
     if prepared.sign > 0:
         return Settled(prepared, settlement, rows, customer)
     corrected = min((line.correction_of for line in prepared.lines if line.correction_of), default=None)
-    month = date.fromisoformat(corrected) if corrected else facts.period_start
     with in_locale(customer.locale):
+        if corrected is None:
+            return Settled(prepared, settlement, rows, customer, None, gettext("Payment fees given back"))
+        month = date.fromisoformat(corrected)
         reason = gettext("Correction of usage in %(month)s", month=month_and_year(month))
     return Settled(
         prepared, settlement, rows, customer, reading.number_of_period(facts.customer_id, month), reason
     )
+
+
+def _book(prepared: Prepared) -> None:
+    """Make debits and paid fees equal the total, and book it as revenue and VAT; nothing stays unbilled."""
+    facts, totals = prepared.facts, prepared.totals
+    fees = facts.fees
+    fees_vat_micros = fees.vat_micros if fees else 0
+    vat_micros = micros_of_cents(totals.vat_cents) - fees_vat_micros
+    revenue_micros = micros_of_cents(totals.taxable_cents) - (facts.fees_micros - fees_vat_micros)
+    _move(prepared, "rounding", Side.PREPAID, Side.UNBILLED_USAGE, prepared.rounding_micros)
+    _move(prepared, "vat", Side.UNBILLED_USAGE, Side.VAT, vat_micros)
+    _move(prepared, "revenue", Side.UNBILLED_USAGE, Side.REVENUE, revenue_micros)
+    _move(prepared, "promotions", Side.UNBILLED_USAGE, Side.PROMOTIONS, prepared.promo_micros)
+    _move(prepared, "fees_vat", Side.FEES, Side.VAT, fees_vat_micros)
+    _move(prepared, "fees_revenue", Side.FEES, Side.REVENUE, facts.fees_micros - fees_vat_micros)
 
 
 def _balance_rows(
@@ -167,13 +194,14 @@ def _balance_rows(
         moved_since_micros=sum(balance_block.movements(facts.customer_id, end).values()),
         available_micros=before + credits_micros + due_micros,
         newer_debits_micros=newer_debits_micros,
-        usage_micros=micros_of_cents(settlement.total_cents) + prepared.promo_micros,
+        usage_micros=facts.prepaid_debited_micros + prepared.rounding_micros + prepared.promo_micros,
+        charged_micros=facts.charged_micros,
         credits_micros=credits_micros,
         due_micros=due_micros,
     )
 
 
-_KINDS: Final = {"vat": "invoice", "revenue": "invoice", "promotions": "invoice"}
+_KINDS: Final = dict.fromkeys(("vat", "revenue", "promotions", "fees_vat", "fees_revenue"), "invoice")
 
 
 def _move(prepared: Prepared, what: str, debit: Side, credit: Side, micros: int) -> None:

@@ -25,18 +25,20 @@ class Settlement:
 
 
 def settle(
-    *, total_cents: int, credits_micros: int, balance_micros: int, small_due_micros: int
+    *, total_cents: int, credits_micros: int, balance_micros: int, small_due_micros: int, paid_cents: int = 0
 ) -> Settlement:
     """How a total is settled.
 
     `balance_micros` is the prepaid balance after rounding, plus what newer periods have debited from it
     already. A due below `small_due_micros` stays on the balance. Never more is asked than the balance
     lacks, and never more than the total; of a negative total nothing is due, it went to the balance.
+    `paid_cents` of the total were paid beside the balance (fees) and count as prepaid.
     """
+    open_cents = max(0, total_cents - max(0, paid_cents))
     credits_cents = max(0, credits_micros) // MICROS_PER_CENT
-    used = min(credits_cents, max(0, total_cents))
+    used = min(credits_cents, open_cents)
     lacking_cents = max(0, -(balance_micros + micros_of_cents(used))) // MICROS_PER_CENT
-    due = max(0, min(total_cents - used, lacking_cents))
+    due = max(0, min(open_cents - used, lacking_cents))
     if micros_of_cents(due) < small_due_micros:
         due = 0
     return Settlement(

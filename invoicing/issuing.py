@@ -161,6 +161,8 @@ def _line(one: Settled, invoice_id: UUID, position: int, line: Line) -> dict[str
         "tax_category": line.treatment.category,
         "tax_percent": line.treatment.percent,
         "correction_of": line.correction_of,
+        "supplied_from": line.supplied_from,
+        "supplied_until": line.supplied_until,
     }
 
 

@@ -15,8 +15,9 @@ from invoicing.tax import Treatment
 from invoicing.totals import cents
 
 # What a line's quantity counts: units of the meter, a tier's flat amount, packages, events, or the value
-# that a percentage is taken of. A correction is usage of an earlier period.
-LineKind = Literal["units", "flat", "packages", "events", "value", "correction"]
+# that a percentage is taken of. A correction is usage of an earlier period; fees are what paying cost, a
+# charge is anything else that was agreed.
+LineKind = Literal["units", "flat", "packages", "events", "value", "correction", "fees", "charge"]
 KINDS: Final[dict[str, LineKind]] = {
     "units": "units",
     "flat": "flat",
@@ -74,6 +75,8 @@ class Line:
     up_to: Decimal | None = None
     dimensions: Mapping[str, str] = field(default_factory=dict)
     correction_of: str | None = None
+    supplied_from: date | None = None
+    supplied_until: date | None = None
 
     @property
     def price_per_base(self) -> Decimal:
@@ -138,4 +141,46 @@ def correction_line(
         treatment=treatment,
         dimensions=dict(dimensions or {}),
         correction_of=period.isoformat(),
+    )
+
+
+def fee_line(*, gross_cents: int, treatment: Treatment, names: Mapping[str, str]) -> Line:
+    """What paying cost: the amount that was paid, less the VAT in it."""
+    net = cents(Decimal(gross_cents).scaleb(-2) / treatment.factor)
+    return Line(
+        kind="fees",
+        meter="",
+        names=dict(names),
+        unit="",
+        quantity=Decimal(1 if net >= 0 else -1),
+        unit_price=Decimal(abs(net)).scaleb(-2),
+        price_base=1,
+        net_cents=net,
+        treatment=treatment,
+    )
+
+
+def charge_line(
+    *,
+    quantity: Decimal,
+    unit_price: Decimal,
+    treatment: Treatment,
+    names: Mapping[str, str],
+    unit: str = "",
+    supplied: tuple[date, date],
+) -> Line:
+    """A charge beside usage, supplied on these days (the last one included)."""
+    first, last = supplied
+    return Line(
+        kind="charge",
+        meter="",
+        names=dict(names),
+        unit=unit,
+        quantity=quantity,
+        unit_price=unit_price,
+        price_base=base_of(unit_price),
+        net_cents=cents(_EXACT.multiply(quantity, unit_price)),
+        treatment=treatment,
+        supplied_from=first,
+        supplied_until=last,
     )

@@ -11,15 +11,17 @@ from typing import Final
 from app.clock import utc_now
 from app.config import settings
 from app.ledger import service as ledger
-from invoicing import tax
+from invoicing import extras, tax
 from invoicing.billing import PeriodFacts
 from invoicing.lines import KINDS, Line, MeterUsage, Part, correction_line
 from invoicing.tax import Buyer, Treatment
 from metering import service as metering
 from metering.service import CustomerFacts, PeriodUsage, TaxTreatment
+from topups import service as topups
 
 PeriodKey = tuple[int, date]
 _PAGE: Final = 1000
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def has_ended(month: date, now: datetime) -> bool:
 
 
 def ended_before(moment: datetime) -> Iterator[PeriodKey]:
-    """All periods that had ended by a moment and are not closed, by customer."""
+    """All periods that had ended by a moment and are to be closed, by customer."""
     day = moment.astimezone(settings().timezone).date()
     after, seen = 0, set[PeriodKey]()
     while True:
@@ -63,26 +65,31 @@ def ended_before(moment: datetime) -> Iterator[PeriodKey]:
         fresh = [key for key in page if key not in seen]
         yield from fresh
         if len(page) < _PAGE or not fresh:
-            return
+            break
         # The page may end amidst a customer's periods: the next one begins with that customer again.
         seen.update(fresh)
         after = page[-1][0] - 1
+    yield from _without_usage(day)
 
 
-def unclosed_in_month(month: date, customer_ids: Collection[int] | None = None) -> list[PeriodKey]:
-    """The unclosed periods that begin in a month that has ended, of all customers or of some."""
+def _without_usage(day: date) -> list[PeriodKey]:
+    """Periods that ended by a day and have not begun, of customers with something to bill beside usage."""
+    last = metering.period_of(metering.period_of(day).start - _DAY)
+    before = metering.period_of(last.start - _DAY)
+    keys = {(customer_id, last.start) for customer_id in extras.waiting_customers(last.end)}
+    for period in (before, last):
+        payers = topups.fee_payers(*bounds(period.start, period.end))
+        keys |= {(customer_id, period.start) for customer_id in payers}
+    begun = metering.begun_periods({key[0] for key in keys}, before.start, last.start)
+    return sorted(keys - begun.keys())
+
+
+def unclosed_in_month(month: date, customer_id: int | None = None) -> list[PeriodKey]:
+    """The periods to close that begin in a month that has ended, of all customers or of one."""
     until = next_month(month)
-    if customer_ids is None:
-        keys = list(ended_before(utc_now()))
-    else:
-        day = utc_now().astimezone(settings().timezone).date()
-        keys = [
-            key
-            for customer_id in sorted(customer_ids)
-            for key in metering.periods_to_close(day, after_customer_id=customer_id - 1, limit=24)
-            if key[0] == customer_id
-        ]
-    return [key for key in keys if month <= key[1] < until]
+    return [
+        key for key in ended_before(utc_now()) if month <= key[1] < until and customer_id in (None, key[0])
+    ]
 
 
 def next_to_close(customer_id: int) -> date:
@@ -95,8 +102,10 @@ def next_to_close(customer_id: int) -> date:
 
 
 def unclosed(month: date, customer_ids: Collection[int]) -> list[PeriodKey]:
-    """The unclosed periods of a chunk's customers."""
-    return unclosed_in_month(month, customer_ids)
+    """The periods of a month, of customers of a chunk, that are not closed: begun or not."""
+    begun = metering.begun_periods(customer_ids, month, next_month(month) - _DAY)
+    keys = begun.keys() | {(customer_id, month) for customer_id in customer_ids}
+    return sorted(key for key in keys if begun.get(key) != "closed")
 
 
 def begin(keys: Collection[PeriodKey]) -> list[PeriodKey]:
@@ -123,10 +132,11 @@ def facts_of(customer_id: int, period_start: date) -> PeriodFacts:
     if usage is None:
         raise PeriodMissing(f"customer {customer_id}, {period_start.isoformat()}")
     treatment = _treatment(usage.treatment)
+    period = usage.period
     return PeriodFacts(
         customer_id=customer_id,
-        period_start=usage.period.start,
-        period_end=usage.period.end,
+        period_start=period.start,
+        period_end=period.end,
         usage=tuple(
             MeterUsage(
                 meter=one.meter,
@@ -144,6 +154,8 @@ def facts_of(customer_id: int, period_start: date) -> PeriodFacts:
         corrections=_corrections(usage),
         prepaid_debited_micros=usage.prepaid_debited_micros,
         promo_debited_micros=_promo_by_treatment(usage, treatment),
+        fees=extras.fees_of(customer_id, period.start, period.end, treatment),
+        charges=extras.charges_of(customer_id, period.end, treatment),
     )
 
 

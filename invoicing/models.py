@@ -150,6 +150,9 @@ class InvoiceLine(Model):
     tax_category: Mapped[str] = mapped_column(String(2))
     tax_percent: Mapped[Decimal] = mapped_column(Numeric(5, 2))
     correction_of: Mapped[str | None] = mapped_column(String(16))
+    # Of a charge beside usage: the days it is for, the last one included.
+    supplied_from: Mapped[date | None] = mapped_column(Date)
+    supplied_until: Mapped[date | None] = mapped_column(Date)
 
     __table_args__ = (
         PrimaryKeyConstraint("customer_id", "invoice_id", "position"),

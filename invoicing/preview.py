@@ -31,8 +31,12 @@ def upcoming(customer: Customer) -> Invoice | None:
     settlement = settle(
         total_cents=prepared.totals.total_cents,
         credits_micros=balance.credits_micros,
-        balance_micros=balance.prepaid_micros - prepared.rounding_micros + newer.prepaid_micros,
+        balance_micros=balance.prepaid_micros
+        - facts.charged_micros
+        - prepared.rounding_micros
+        + newer.prepaid_micros,
         small_due_micros=settings().small_due_micros,
+        paid_cents=prepared.paid_cents,
     )
     now = utc_now()
     issue_date = max(local_date(now), facts.period_end)

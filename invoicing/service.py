@@ -17,6 +17,7 @@ from invoicing.crediting import CreditWish, credit
 from invoicing.credits import move_to_balance as move_credits
 from invoicing.documents import PAID_PDF, PDF, XML, filename, held_documents, stored_kinds
 from invoicing.errors import InvalidPeriod, NothingToPay, PeriodNotEnded
+from invoicing.extras import ChargeSource, PendingCharge, add_charge_source
 from invoicing.metered import resolve_tax
 from invoicing.models import Invoice, InvoiceDocument
 from invoicing.notices import check_again, render, send_without_xml
@@ -49,7 +50,7 @@ def start_close(month: date, customer: Customer | None = None) -> UUID:
     """Begin a run that closes a month that has ended, for all customers or one. Raises PeriodNotEnded."""
     if not metered.has_ended(month, utc_now()):
         raise PeriodNotEnded(field="period")
-    only = None if customer is None else [customer.customer_id]
+    only = None if customer is None else customer.customer_id
     return in_unit_of_work(lambda: runs.start(month, metered.unclosed_in_month(month, only)))
 
 
@@ -86,11 +87,14 @@ __all__ = [
     "PDF",
     "STATUSES",
     "XML",
+    "ChargeSource",
     "CreditWish",
     "Due",
     "Filters",
     "Listed",
+    "PendingCharge",
     "Status",
+    "add_charge_source",
     "check_again",
     "credit",
     "document",

@@ -92,6 +92,8 @@ def description(line: InvoiceLine) -> str:
     if line.kind == "correction":
         month = month_and_year(date.fromisoformat(line.correction_of or ""))
         return gettext("%(name)s, correction of %(period)s", name=name, period=month)
+    if line.supplied_from is not None and line.supplied_until is not None:
+        return f"{name}, {days_text(line.supplied_from, line.supplied_until)}"
     tier = tier_text(line)
     if tier:
         name = gettext("%(name)s, %(tier)s", name=name, tier=tier)
@@ -167,6 +169,13 @@ def period_text(start: date, end: date) -> str:
     """The days, such as "1–31 October 2026"; a period never spans two months."""
     last = last_day(end)
     return long_day(last) if last == start else f"{start.day}–{long_day(last)}"
+
+
+def days_text(first: date, last: date) -> str:
+    """Days, the last one included, whatever months they span: "1 November 2026 – 31 January 2027"."""
+    if (first.year, first.month) == (last.year, last.month):
+        return period_text(first, last + timedelta(days=1))
+    return f"{long_day(first)} – {long_day(last)}"
 
 
 def month_text(start: date) -> str:
@@ -250,6 +259,7 @@ BALANCE_ROWS: Final[tuple[tuple[str, LazyString], ...]] = (
     ("top_ups", lazy_gettext("Topped up")),
     ("promotional", lazy_gettext("Promotional credit")),
     ("usage", lazy_gettext("Usage incl. VAT")),
+    ("charges", lazy_gettext("Other charges incl. VAT")),
     ("credits", lazy_gettext("From credits")),
     ("moved_credits", lazy_gettext("Credits moved to the balance")),
     ("invoiced", lazy_gettext("To be paid by invoice")),

@@ -4,7 +4,7 @@ A close is a short lock that flips the period, a pricing without lock, and a sho
 flip on the period's totals stand still: what still arrives becomes a correction on a later invoice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -98,6 +98,16 @@ def periods_to_close(
         .limit(limit)
     )
     return [(row.customer_id, row.period_start) for row in rows]
+
+
+def begun_periods(customer_ids: Collection[int], first: date, last: date) -> dict[tuple[int, date], str]:
+    """The status of these customers' periods that begin on these days, by (customer_id, period_start)."""
+    rows = db.session.execute(
+        select(UsagePeriod.customer_id, UsagePeriod.period_start, UsagePeriod.status).where(
+            UsagePeriod.customer_id.in_(customer_ids), UsagePeriod.period_start.between(first, last)
+        )
+    )
+    return {(row.customer_id, row.period_start): row.status for row in rows}
 
 
 def begin_close(customer_id: int, period_start: date) -> str:

@@ -11,8 +11,13 @@ from sqlalchemy import select, tuple_
 from app.customers.models import Customer
 from app.db import db
 from topups.auto import evaluate, refresh_marks
+from topups.bank_transfers import CORRECTED, TransferDetails, set_transfer_reference, transfer_details
+from topups.bank_transfers import give_again as give_bank_transfer_again
+from topups.bank_transfers import receive as receive_bank_transfer
+from topups.bank_transfers import take_back as take_bank_transfer_back
 from topups.consents import GivenBy
 from topups.facts import MethodFacts
+from topups.fee_payers import fee_payers
 from topups.fees import Fee, PaidFee, fee_of, paid_fees
 from topups.fees import set_vat_rate as set_fee_vat_rate
 from topups.labels import REFUND_STATUSES, STATUSES, failure_text, method_label, name_within
@@ -153,6 +158,7 @@ __all__ = [
     "evaluate",
     "failure_text",
     "fee_of",
+    "fee_payers",
     "find_method",
     "find_pay_link",
     "find_receipt",

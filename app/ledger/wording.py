@@ -22,6 +22,7 @@ WORDS: Final[dict[str, LazyString]] = {
     "chargeback_reversed": lazy_gettext("Chargeback reversed"),
     "grant": lazy_gettext("Promotional credit received"),
     "grant_expired": lazy_gettext("Promotional credit expired"),
+    "charge": lazy_gettext("Charge beside usage"),
     "rounding": lazy_gettext("Rounding to the invoice"),
     "invoice_due": lazy_gettext("Moved to the invoice, to be paid"),
     "invoice_paid": lazy_gettext("Invoice paid"),

@@ -1,5 +1,8 @@
 """Periods of two weeks, tax categories of meters, fees on invoices."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -7,8 +10,10 @@ depends_on = None
 
 
 def upgrade():
-    pass
+    op.add_column("invoice_line", sa.Column("supplied_from", sa.Date()))
+    op.add_column("invoice_line", sa.Column("supplied_until", sa.Date()))
 
 
 def downgrade():
-    pass
+    op.drop_column("invoice_line", "supplied_until")
+    op.drop_column("invoice_line", "supplied_from")
