@@ -26,7 +26,10 @@ class CloudEvent(Struct):
     type: Annotated[str, Meta(min_length=1, max_length=128, examples=["llm.completion"])]
     subject: Annotated[str, Meta(description="The customer's reference.", examples=["acme"])]
     time: Annotated[datetime, Meta(tz=True)]
-    data: Annotated[dict[str, Any], Meta(description="What meters read, at most 16 kB.")]
+    data: Annotated[dict[str, Any] | UnsetType, Meta(description="What meters read, at most 16 kB.")] = UNSET
+    data_base64: Annotated[
+        str | UnsetType, Meta(description="The same as JSON in Base64, instead of `data`.")
+    ] = UNSET
     specversion: Literal["1.0"] = "1.0"
 
 

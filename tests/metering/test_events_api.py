@@ -1,5 +1,7 @@
 """`POST /v1/events`: what is taken, what is refused and in which words, and that nothing is half done."""
 
+import base64
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -116,7 +118,9 @@ BAD_EVENTS: list[tuple[dict[str, Any], str, int]] = [
     ({"id": "a\x00b"}, "too_long", 422),
     ({"id": 7}, "invalid_event", 422),
     ({"specversion": "0.3"}, "invalid_specversion", 422),
-    ({"data_base64": "AAAA"}, "invalid_event", 422),
+    ({"data_base64": "eyJ0b2tlbnMiOiAxfQ=="}, "invalid_event", 422),
+    ({"data": None, "data_base64": "AAAA"}, "invalid_event", 422),
+    ({"data": None, "data_base64": "not Base64"}, "invalid_event", 422),
 ]
 
 
@@ -136,6 +140,15 @@ def test_each_bad_event_is_refused_by_its_own_code_and_changes_nothing(strict_pr
         assert body(refused)["detail"]
     assert provider.available() == 0
     assert body(provider.api.get("/v1/customers/acme/transactions"))["data"] == []
+
+
+def test_data_in_base64_is_the_same_event_as_its_json(provider: Provider) -> None:
+    event = provider.event(120)
+    packed = base64.b64encode(json.dumps(event["data"]).encode()).decode()
+    plain = {name: value for name, value in event.items() if name != "data"}
+    taken = provider.send_one(plain | {"data_base64": packed})
+    assert (taken.status_code, body(taken)["accepted"]) == (200, 1)
+    assert body(provider.send_one(event))["duplicates"] == 1
 
 
 def test_bad_events_in_a_batch_never_refuse_the_good_ones(strict_provider: Provider) -> None:
