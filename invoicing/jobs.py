@@ -4,19 +4,15 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from app.clock import utc_now
 from app.config import settings
-from app.db import db, in_unit_of_work, unit_of_work
+from app.db import in_unit_of_work, unit_of_work
 from app.i18n import local_date
 from app.jobs import enqueue
-from app.pdf import PdfNotMade
 from invoicing import documents, paid_copies, runs, telling
 from invoicing.notices import check_again as recheck
-from invoicing.notices import render
+from invoicing.notices import render, render_many
 
-_log = structlog.get_logger("invoicing")
 RENDERED_PER_SWEEP: Final = 200
 OVERDUE_IS_NEWS: Final = timedelta(days=30)
 
@@ -33,9 +29,11 @@ def close_chunk(run_id: str, position: int) -> None:
 
 
 def render_chunk(run_id: str, position: int) -> None:
-    """Make and mail the documents of a chunk; one that fails is left to the sweep."""
+    """Make and mail the documents of a chunk; one that fails is tried again by a job of its own."""
     customer_ids = runs.customers_of_chunk(UUID(run_id), position)
-    _render([invoice.number for invoice in documents.without_document(1000, customer_ids)])
+    waiting = [invoice.number for invoice in documents.without_document(1000, customer_ids)]
+    for number in render_many(waiting):
+        enqueue("invoicing.jobs.render_document", number, queue="bulk", job_id=f"render-{number}")
 
 
 def render_document(number: str) -> None:
@@ -71,13 +69,3 @@ def render_missing() -> None:
                 queue="bulk",
                 job_id=f"render-{invoice.number}",
             )
-
-
-def _render(numbers: list[str]) -> None:
-    db.session.rollback()
-    for number in numbers:
-        try:
-            render(number)
-        except PdfNotMade as error:
-            _log.error("pdf_not_made", number=number, error=str(error))
-            enqueue("invoicing.jobs.render_document", number, queue="bulk", job_id=f"render-{number}")

@@ -1,6 +1,8 @@
 """Making an issued document's files and telling its customer: each happens once, whatever runs twice."""
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, ParamSpec, TypeVar
 from uuid import UUID
 
 import structlog
@@ -9,16 +11,22 @@ from app import mail
 from app.customers.service import billing_email, get_customer
 from app.db import db, in_unit_of_work
 from app.mail import Attachment
-from app.pdf import render_pdf
+from app.pdf import PdfBatch, PdfNotMade, render_pdf
 from invoicing import documents, paper, reading, telling, wording
 from invoicing.models import CREDIT_NOTE, Invoice
 from invoicing.ubl.document import profile as profile_of_document
 from invoicing.ubl.document import xml_of
+from invoicing.ubl.profiles import Profile
 from invoicing.ubl.rules import problems_of
 
 _log = structlog.get_logger("invoicing")
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 MAIL_TEMPLATE: Final = "invoice_ready"
+# Documents made together. They are in memory, and on disk, only for the time of their batch.
+BATCH: Final = 50
 
 
 def dedupe_key(invoice: Invoice) -> str:
@@ -32,13 +40,81 @@ def render(number: str) -> bool:
     No transaction is open while files are made; of two that make them at once, the first one's bytes stay.
     XML that breaks a rule is not stored, and nothing is mailed: the document waits for an operator.
     """
-    invoice = reading.find(number)
-    html, xml, profile = paper.html_of(invoice), xml_of(invoice), profile_of_document(invoice)
-    customer_id, invoice_id = invoice.customer_id, invoice.invoice_id
+    draft = _draft_of(number)
     db.session.rollback()
-    problems = problems_of(xml, profile)
-    files = {documents.PDF: render_pdf(html)} | ({} if problems else {documents.XML: xml})
-    return in_unit_of_work(_store_and_mail, customer_id, invoice_id, files, problems)
+    return _finish(draft, problems_of(draft.xml, draft.profile), render_pdf(draft.html))
+
+
+def render_many(numbers: Sequence[str]) -> list[str]:
+    """As `render`, for many documents: their PDFs are made together, and what fails stops no other.
+
+    Answers the numbers that are still to be made.
+    """
+    failed: list[str] = []
+    for first in range(0, len(numbers), BATCH):
+        _render_batch(numbers[first : first + BATCH], failed)
+    return failed
+
+
+def _render_batch(numbers: Sequence[str], failed: list[str]) -> None:
+    drafts = [draft for number in numbers if (draft := _attempt(failed, number, _draft_of, number))]
+    db.session.rollback()
+    with PdfBatch([draft.html for draft in drafts]) as batch:
+        # While the programs print, this process checks.
+        found = [_attempt(failed, one.number, problems_of, one.xml, one.profile) for one in drafts]
+        pdfs = batch.files()
+    for draft, problems, pdf in zip(drafts, found, pdfs, strict=True):
+        if isinstance(pdf, PdfNotMade):
+            _note_failure(failed, draft.number, pdf)
+        elif problems is not None:
+            _attempt(failed, draft.number, _finish, draft, problems, pdf)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """All of a document that is made without storing anything."""
+
+    customer_id: int
+    invoice_id: UUID
+    number: str
+    html: str
+    xml: bytes
+    profile: Profile
+
+
+def _draft_of(number: str) -> _Draft:
+    invoice = reading.find(number)
+    return _Draft(
+        customer_id=invoice.customer_id,
+        invoice_id=invoice.invoice_id,
+        number=number,
+        html=paper.html_of(invoice),
+        xml=xml_of(invoice),
+        profile=profile_of_document(invoice),
+    )
+
+
+def _attempt(
+    failed: list[str], number: str, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T | None:
+    """One step of one document; None when it failed."""
+    try:
+        return step(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with one document stops no other
+        db.session.rollback()
+        _note_failure(failed, number, error)
+        return None
+
+
+def _note_failure(failed: list[str], number: str, error: Exception) -> None:
+    _log.error("document_not_made", number=number, exc_info=error)
+    if number not in failed:
+        failed.append(number)
+
+
+def _finish(draft: _Draft, problems: list[str], pdf: bytes) -> bool:
+    files = {documents.PDF: pdf} | ({} if problems else {documents.XML: draft.xml})
+    return in_unit_of_work(_store_and_mail, draft.customer_id, draft.invoice_id, files, problems)
 
 
 def check_again(number: str) -> list[str]:
