@@ -86,6 +86,7 @@ class Settings:
     event_max_age_days: int = 35
     event_max_ahead_seconds: int = 300
     group_commit_queue: int = 2_000
+    webhook_log_days: int = 90
     close_delay_hours: int = 2
     payment_term_days: int = 14
     small_due_micros: int = 1_000_000

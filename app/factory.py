@@ -95,6 +95,7 @@ SCHEDULE = (
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
     Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
+    Recurring("app.webhooks.forgetting.forget_old", timedelta(days=1), "bulk"),
     Recurring("app.ledger.jobs.expire_holds", timedelta(minutes=1), "bulk"),
     Recurring("app.ledger.jobs.expire_grants", timedelta(minutes=10), "bulk"),
     Recurring("app.api.forget_old_keys", timedelta(hours=1), "bulk"),

@@ -156,7 +156,11 @@ def replay_since(endpoint_id: str, since: datetime) -> int:
         raise EndpointDisabled
     messages = db.session.execute(
         select(WebhookMessage.customer_id, WebhookMessage.message_id, WebhookMessage.event_type)
-        .where(WebhookMessage.created_at >= since, WebhookMessage.event_type.in_(endpoint.events))
+        .where(
+            WebhookMessage.created_at >= since,
+            WebhookMessage.event_type.in_(endpoint.events),
+            WebhookMessage.body != "",  # what was forgotten cannot be sent
+        )
         .order_by(WebhookMessage.created_at)
         .limit(MAX_REPLAYED)
     ).all()

@@ -1,0 +1,122 @@
+"""The month close beside one statement that only inserts as many invoices and lines, on the same PostgreSQL."""
+
+import sys
+import time
+from typing import Any, Final
+
+from psycopg import ClientCursor
+
+from app.run.processes import wait_until
+from invoicing import service
+from tests.bench.month import Month, check_ledger, write_month
+from tests.bench.rows import Row
+from tests.bench.stage import CORES, Stage
+from tests.bench.workers import forget_jobs, workers
+
+FIRST_ID: Final = 1_000_000
+PATIENCE_SECONDS: Final = 3_600
+TWO_WORKERS: Final = (("bulk",), ("bulk",))
+
+# Twins of the product's tables, with all their keys and checks and the lines' foreign key.
+_TWINS = """
+DROP TABLE IF EXISTS bench_line, bench_invoice;
+CREATE TABLE bench_invoice (LIKE invoice INCLUDING ALL);
+CREATE TABLE bench_line (LIKE invoice_line INCLUDING ALL,
+    FOREIGN KEY (customer_id, invoice_id) REFERENCES bench_invoice)
+"""
+_INSERT = """
+WITH issued AS (
+    INSERT INTO bench_invoice SELECT * FROM invoice
+    WHERE customer_id >= %(first)s AND customer_id < %(end)s RETURNING 1
+)
+INSERT INTO bench_line SELECT * FROM invoice_line WHERE customer_id >= %(first)s AND customer_id < %(end)s
+"""
+
+
+def close_month(stage: Stage, customers: int) -> tuple[Row, Month]:
+    """A month of these customers closed by two workers; PDF and UBL are not made."""
+    month = write_month(stage, "month", first=FIRST_ID, count=customers)
+    seconds, shares = _close(stage, month)
+    yard = _insert_only(stage, month)
+    facts = _what_was_issued(stage, month)
+    row = Row(
+        f"close of {customers:,} customers, 5 meters each / one INSERT",
+        "invoices/s",
+        customers / seconds,
+        customers / yard,
+        0.2,
+        facts | {"seconds": round(seconds, 1), "share_of_cores": shares, "events_each": month.events_each},
+    )
+    return row, month
+
+
+def close_ten_times_the_events(stage: Stage, usual: Row, customers: int) -> Row:
+    """The same close where each customer had ten times the events: seconds beside seconds."""
+    month = write_month(stage, "busy", first=FIRST_ID + customers, count=customers, times=10)
+    seconds, shares = _close(stage, month)
+    return Row(
+        "the same close with ten times the events / without",
+        "s",
+        seconds,
+        usual.notes["seconds"],
+        1.2,
+        {"share_of_cores": shares, "events_each": month.events_each},
+    )
+
+
+def _close(stage: Stage, month: Month) -> tuple[float, dict[str, float]]:
+    """Seconds from the start of the run to the end of its last chunk, and who used the processors."""
+    with workers(stage.settings, *TWO_WORKERS) as running:
+        before = stage.cpu_seconds() | stage.cpu_of(running)
+        began = time.monotonic()
+        run_id = service.start_close(month.start)
+        with stage.connect() as connection:
+
+            def is_over() -> bool:
+                found = connection.execute(
+                    "SELECT finished_at FROM close_run WHERE run_id = %s", (run_id,)
+                ).fetchone()
+                return bool(found and found[0])
+
+            if not wait_until(is_over, timeout_seconds=PATIENCE_SECONDS):
+                sys.exit("the close does not end")
+        seconds = time.monotonic() - began
+        after = stage.cpu_seconds() | stage.cpu_of(running)
+    forget_jobs(stage.settings)
+    check_ledger()
+    return seconds, {part: (after[part] - before[part]) / seconds / CORES for part in after}
+
+
+def _insert_only(stage: Stage, month: Month) -> float:
+    """Seconds that one statement takes to insert what the close inserted, read from memory."""
+    bounds = {"first": month.first, "end": month.first + month.count}
+    with stage.connect() as connection:
+        took = []
+        for _ in range(3):
+            connection.execute(_TWINS)
+            began = time.monotonic()
+            ClientCursor(connection).execute(_INSERT, bounds)
+            took.append(time.monotonic() - began)
+        connection.execute("DROP TABLE bench_line, bench_invoice")
+    return sorted(took)[1]
+
+
+def _what_was_issued(stage: Stage, month: Month) -> dict[str, Any]:
+    """Ends the run unless each customer has one invoice, all usage is billed, and no number is missing."""
+    bounds = {"first": month.first, "end": month.first + month.count}
+    with stage.connect() as connection:
+        issued, documents, lines, left, last = connection.execute(_ISSUED, bounds).fetchone() or (0,) * 5
+    if (issued, documents, left) != (month.count, month.count, 0):
+        sys.exit(f"{documents} invoices for {issued} of {month.count} customers, {left} micros unbilled")
+    return {"lines": lines, "last_number": last}
+
+
+_ISSUED = """
+SELECT (SELECT count(DISTINCT customer_id) FROM invoice WHERE customer_id >= %(first)s AND customer_id < %(end)s),
+       (SELECT count(*) FROM invoice WHERE customer_id >= %(first)s AND customer_id < %(end)s),
+       (SELECT count(*) FROM invoice_line WHERE customer_id >= %(first)s AND customer_id < %(end)s),
+       (SELECT sum(CASE credit WHEN 'unbilled_usage' THEN amount_micros ELSE 0 END)
+             - sum(CASE debit WHEN 'unbilled_usage' THEN amount_micros ELSE 0 END)
+        FROM transfer WHERE customer_id >= %(first)s AND customer_id < %(end)s),
+       (SELECT sum(last_number) FROM number_series WHERE prefix = 'F')
+"""
