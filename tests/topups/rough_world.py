@@ -24,6 +24,7 @@ from app.clock import utc_now
 from app.customers.service import get_customer
 from app.db import db, in_unit_of_work, unit_of_work
 from app.errors import AppError
+from app.i18n import local_date
 from app.jobs import QUEUES
 from app.ledger.accounts import open_account
 from app.ledger.models import Transfer
@@ -102,6 +103,8 @@ class Happened:
     charged: int  # automatically, whatever came of it
     refunds: int
     chargebacks: int
+    fees_paid: int
+    fees_taken_back: int
     killed: int
 
 
@@ -161,18 +164,18 @@ class RoughWorld:
 
     # What customers, banks and staff do
 
-    def ordinary_business(self) -> None:
+    def ordinary_business(self, most: int = 3, most_used: int = 40) -> None:
         """Some pay by hand, some from a mandate; somebody uses a lot, and the engine charges."""
-        for _ in range(self.dice.randint(1, 3)):
+        for _ in range(self.dice.randint(1, most)):
             who, euros = self.dice.choice(self.present), self.dice.randint(10, 25)
             method = self.dice.choice(("ideal", "creditcard", "banktransfer", "paypal", None))
             if method is None:
                 self.charge_by_hand(who, euros)
             else:
                 self.pay(who, euros, method, save=False, clicks=1)
-        self.payers_act(all_of_them=False)
+        self.payers_act(all_of_them=False, most=2 * most + 2)
         for customer_id in self.present:
-            self.use(customer_id, self.dice.randint(1, 40))
+            self.use(customer_id, self.dice.randint(1, most_used))
         self.work()
 
     def pay(self, customer_id: int, euros: int, method: str, *, save: bool, clicks: int) -> None:
@@ -181,11 +184,13 @@ class RoughWorld:
 
         def click() -> None:
             with self.killer.at_work(), self._refusals_are_fine():
+                customer = get_customer(customer_id)
                 service.request_top_up(
-                    get_customer(customer_id),
+                    customer,
                     euros * EURO,
                     request_key=key,
                     method=method,
+                    accepted_fee_micros=service.fee_of(customer, method, euros * EURO).gross_micros,
                     save_method=save,
                     consent_by=NOBODY if save else None,
                 )
@@ -196,11 +201,13 @@ class RoughWorld:
         with self.killer.at_work(), self._refusals_are_fine():
             chosen = [m for m in service.payment_methods(customer_id) if m.status == "valid"]
             if chosen:
+                customer, mandate = get_customer(customer_id), self.dice.choice(chosen)
                 service.pay_with_mandate(
-                    get_customer(customer_id),
+                    customer,
                     euros * EURO,
-                    self.dice.choice(chosen).payment_method_id,
+                    mandate.payment_method_id,
                     request_key=self.next_key(),
+                    accepted_fee_micros=service.fee_of(customer, mandate.method, euros * EURO).gross_micros,
                 )
 
     def turn_on(self, customer_id: int, *, by_target: bool) -> None:
@@ -244,22 +251,23 @@ class RoughWorld:
                 top_up_id=self.dice.choice(paid).top_up_id,
                 request_key=self.next_key(),
                 amount_micros=euros * EURO if euros else None,
+                with_fee=not euros and self.dice.random() < 0.5,
                 forced=self.dice.random() < 0.3,
             )
             with self.killer.at_work(), self._refusals_are_fine():
                 service.request_refund(wish)
 
-    def payers_act(self, *, all_of_them: bool, pay: bool = False) -> None:
+    def payers_act(self, *, all_of_them: bool, pay: bool = False, most: int = 8) -> None:
         """Open payments are paid, mostly or always; the others fail, are cancelled or expire."""
         waiting = [p for p in self._listed("payments") if p["status"] == "open"]
-        for payment in waiting if all_of_them else self._some(waiting, most=8):
+        for payment in waiting if all_of_them else self._some(waiting, most):
             status = "paid" if pay else self.dice.choice(ENDS)
             choice = {} if payment["method"] else {"method": "ideal"}
             late = not pay and self.dice.random() < 0.1
             pending_mandate = {"mandate_status": "pending"} if late else {}
             self._control(f"payments/{payment['id']}/state", {"status": status} | choice | pending_mandate)
 
-    def banks_act(self) -> None:
+    def banks_act(self, most: int = 1) -> None:
         """Pending debits are paid or refused early; money is taken back, given back, sent back."""
         seen = self._listed("payments")
         for payment in self._some([p for p in seen if p["status"] == "pending"]):
@@ -270,15 +278,15 @@ class RoughWorld:
                 outcome if payment["method"] == "directdebit" else {"status": "paid"},
             )
         paid = [p for p in seen if p["status"] == "paid"]
-        for payment in self._some(paid, most=1):
-            self._control(f"payments/{payment['id']}/chargeback", {"code": "AM04"})
-        for payment in self._some(paid, most=1):
-            self._control(
-                f"payments/{payment['id']}/refund", {"amount": {"value": "1.00", "currency": "EUR"}}
-            )
-        for chargeback in self._some(self._listed("chargebacks"), most=1):
+        for payment in self._some(paid, most):
+            part = self.dice.choice(({}, {}, {"amount": {"value": "7.77", "currency": "EUR"}}))
+            self._control(f"payments/{payment['id']}/chargeback", {"code": "AM04"} | part)
+        for payment in self._some(paid, most):
+            amount = self.dice.choice((payment["amount"], {"value": "1.00", "currency": "EUR"}))
+            self._control(f"payments/{payment['id']}/refund", {"amount": amount})
+        for chargeback in self._some(self._listed("chargebacks"), most):
             self._control(f"chargebacks/{chargeback['id']}/reverse")
-        for refund in self._some(self._listed("refunds"), most=1):
+        for refund in self._some(self._listed("refunds"), most):
             self._control(f"refunds/{refund['id']}/state", {"status": "failed"})
 
     def bank_refuses_next(self, reason: str) -> None:
@@ -351,15 +359,20 @@ class RoughWorld:
             ours_in_all += ours
             if ours != theirs:
                 found.append(f"customer {customer_id}: ledger {ours}, Mollie {theirs}")
-            prepaid = get_balance(customer_id).prepaid_micros
-            if prepaid != ours - self.used[customer_id]:
+            prepaid, fees = get_balance(customer_id).prepaid_micros, self._fees(customer_id)
+            if prepaid != ours - fees - self.used[customer_id]:
                 found.append(f"customer {customer_id}: {prepaid} on the balance, {ours} received")
+            found += self._fees_not_as_billed(customer_id, fees)
             found += self._charged_too_much(customer_id)
         if ours_in_all != totals["total"]["net_cents"] * 10_000:
             found.append(f"in total: ledger {ours_in_all}, Mollie {totals['total']}")
         named = [p["metadata"]["topup_id"] for p in self._listed("payments")]
         found += [f"{name} was paid for more than once" for name in set(named) if named.count(name) > 1]
         return found
+
+    def made(self) -> int:
+        db.session.rollback()
+        return len(db.session.scalars(select(TopUp.top_up_id)).all())
 
     def happened(self) -> Happened:
         made = db.session.scalars(select(TopUp)).all()
@@ -369,8 +382,13 @@ class RoughWorld:
             charged=sum(1 for t in made if t.origin == "automatic"),
             refunds=len(self._listed("refunds")),
             chargebacks=len(self._listed("chargebacks")),
+            fees_paid=self._count("payment_fee"),
+            fees_taken_back=self._count("payment_fee_taken_back"),
             killed=self.killer.killed,
         )
+
+    def _count(self, kind: str) -> int:
+        return len(db.session.scalars(select(Transfer.number).where(Transfer.kind == kind)).all())
 
     def _received(self, customer_id: int) -> int:
         moved = db.session.scalars(select(Transfer).where(Transfer.customer_id == customer_id)).all()
@@ -378,6 +396,26 @@ class RoughWorld:
         return sum(t.amount_micros for t in moved if t.debit in through_psp) - sum(
             t.amount_micros for t in moved if t.credit in through_psp
         )
+
+    def _fees(self, customer_id: int) -> int:
+        moved = db.session.scalars(select(Transfer).where(Transfer.customer_id == customer_id)).all()
+        fees = Side.FEES.value
+        return sum(t.amount_micros for t in moved if t.credit == fees) - sum(
+            t.amount_micros for t in moved if t.debit == fees
+        )
+
+    def _fees_not_as_billed(self, customer_id: int, fees_micros: int) -> list[str]:
+        """A payment's fee is never taken back further than it was paid, and what is left of it is billed."""
+        today = local_date(utc_now())
+        billed = service.paid_fees(customer_id, today - timedelta(days=3650), today)
+        found = []
+        if sum(one.fee.gross_micros for one in billed) != fees_micros:
+            found.append(f"customer {customer_id}: {fees_micros} of fees, billed {billed}")
+        for one in billed:
+            paid = service.find_top_up(one.top_up_id).fee_micros
+            if not 0 < one.fee.gross_micros <= paid:
+                found.append(f"{one.top_up_id}: {one.fee.gross_micros} is left of a fee of {paid}")
+        return found
 
     def _charged_too_much(self, customer_id: int) -> list[str]:
         made = db.session.scalars(
