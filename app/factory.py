@@ -27,7 +27,7 @@ from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
 from invoicing import cli as invoicing_cli
-from invoicing import credit_api, plans_api
+from invoicing import charges, charges_api, credit_api, extras, pay_views, payments_api, plans_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
 from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api, usage_api, usage_views
@@ -74,6 +74,10 @@ BLUEPRINTS = (
 COMMANDS = (
     ledger_cli.group,
     metering_cli.group,
+    charges_api.blueprint,
+    invoicing_views.blueprint,
+    pay_views.blueprint,
+    payments_api.blueprint,
     topups_cli.group,
     invoicing_cli.group,
     cli.jobs,
@@ -139,3 +143,4 @@ def _subscribe() -> None:
 def _vat_rate(customer: Customer, on: date) -> Decimal:
     facts = metering.CustomerFacts(customer.customer_id, customer.kind, customer.country, customer.vat_number)
     return invoicing.resolve_tax(facts, on).rate
+    extras.add_charge_source("one_off", charges.Waiting())

@@ -19,6 +19,9 @@ ROW_OF_KIND: Final = {
     "grant": "promotional",
     "grant_expired": "promotional",
     "credits_to_balance": "moved_credits",
+    "separate_charge": "charges",
+    "separate_credits": "credits",
+    "separate_due": "invoiced",
     "invoice_paid": "settled",
     "invoice_reopened": "settled",
 }
@@ -51,7 +54,9 @@ def block(
     `charged_micros` is what the close charged beside usage. A grant may be used to a fraction of a cent:
     opening and closing are rounded, and usage takes the difference.
     """
-    changes = {**moved, "charges": -charged_micros, "credits": credits_micros, "invoiced": due_micros}
+    own = {"charges": -charged_micros, "credits": credits_micros, "invoiced": due_micros}
+    # Documents beside the closes charge, settle and ask as well.
+    changes = moved | {row: moved.get(row, 0) + micros for row, micros in own.items()}
     closing = available_micros + newer_debits_micros - moved_since_micros
     opening = closing - sum(changes.values()) + usage_micros
     cents = {row: cents_of_micros(amount) for row, amount in changes.items()}

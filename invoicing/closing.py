@@ -22,6 +22,7 @@ from app.ledger.sides import Posting, Side
 from app.money import micros_of_cents
 from invoicing import balance_block, extras, metered, reading
 from invoicing.billing import Prepared, prepare
+from invoicing.billing_terms import terms_of_each
 from invoicing.due import Settlement, settle
 from invoicing.issuing import Issued, Settled, issue
 from invoicing.metered import PeriodKey
@@ -125,6 +126,13 @@ def _post(prepared: list[Prepared], outcome: Outcome) -> None:
             if is_transient(error):
                 raise
             raise CustomerFailed(_key(one), error) from error
+    terms = terms_of_each([one.customer.customer_id for one in settled], "usage")
+    settled = [
+        replace(one, term_days=terms[one.customer.customer_id].term_days)
+        if one.customer.customer_id in terms
+        else one
+        for one in settled
+    ]
     issued = issue(settled, now=now, issue_date=local_date(now))
     # Outcome is told after the last statement: a transaction that is tried again tells it once.
     outcome.issued += issued

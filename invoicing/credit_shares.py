@@ -6,9 +6,10 @@ is left to the cent, so that together they are the invoice with the sign turned.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from invoicing.tax import Treatment
-from invoicing.totals import TaxTotal
+from invoicing.totals import TaxTotal, cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,24 @@ def shares_of(amount_cents: int, left: Sequence[Left]) -> tuple[TaxTotal, ...]:
         if share:
             taxable = _proportion(share, one.taxable_cents, one.gross_cents)
             shares.append(TaxTotal(one.treatment, taxable, 0, share - taxable))
+    return tuple(shares)
+
+
+def of_lines(lines: Iterable[tuple[Treatment, int]], left: Sequence[Left]) -> tuple[TaxTotal, ...]:
+    """What lines, each a treatment and net cents above zero, come to, at most what is left of each treatment.
+
+    VAT is counted once per treatment; who takes all that is left of one takes what is left of its VAT.
+    """
+    wanted: dict[Treatment, int] = {}
+    for treatment, net_cents in lines:
+        wanted[treatment] = wanted.get(treatment, 0) + net_cents
+    shares = []
+    for one in left:
+        taxable = max(0, min(wanted.get(one.treatment, 0), one.taxable_cents))
+        if taxable:
+            by_rate = cents(Decimal(taxable).scaleb(-2) * one.treatment.percent / 100)
+            vat = one.vat_cents if taxable == one.taxable_cents else min(by_rate, one.vat_cents)
+            shares.append(TaxTotal(one.treatment, taxable, 0, vat))
     return tuple(shares)
 
 

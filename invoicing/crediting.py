@@ -23,9 +23,10 @@ from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import cents_of_micros, micros_of_cents
 from invoicing import settlement
-from invoicing.credit_shares import left_of, shares_of
+from invoicing.credit_shares import Left, left_of, of_lines, shares_of
 from invoicing.errors import CreditTooLarge, NothingToCredit
 from invoicing.issuing import buyer, seller
+from invoicing.lines import Line
 from invoicing.models import CREDIT_NOTE, INVOICE, Invoice, InvoiceLine, InvoiceNumber, InvoiceTax
 from invoicing.numbering import take_numbers
 from invoicing.reading import find
@@ -41,12 +42,13 @@ _LINE_FACTS: Final = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditWish:
-    """What somebody wants to credit: an amount, VAT included, or all that is left; and why."""
+    """What somebody wants to credit: lines, an amount, VAT included, or all that is left; and why."""
 
     number: str
     reason: str
     request_key: str
     amount_micros: int | None = None
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,41 @@ class _Content:
     totals: Totals
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A credit note whose money has moved; it has no number yet, which `finish` takes."""
+
+    note: Invoice
+    content: _Content
+
+
 def credit(wish: CreditWish) -> Invoice:
     """Issue a credit note. Raises UnknownInvoice, NothingToCredit, CreditTooLarge, Invalid."""
-    reason = _reason(wish.reason)
     customer_id = find(wish.number).customer_id
     ledger.lock_balance(customer_id)
     made = _made_before(customer_id, wish.request_key)
-    if made is not None:
-        return made
-    original = _locked(customer_id, wish.number)
-    content = _content(original, _amount_cents(original, wish.amount_micros))
+    return finish(begin(wish)) if made is None else made
+
+
+def left_to_credit(original: Invoice, lines: Sequence[Line]) -> Totals:
+    """What crediting these lines of an invoice would give back, were it done now."""
+    return _of_lines(original, lines).totals
+
+
+def begin(wish: CreditWish) -> Begun:
+    """Move the money of a credit note. The balance is locked, the request key was not used before.
+
+    What else the transaction does comes before `finish`, which locks the series of credit notes.
+    """
+    reason = _reason(wish.reason)
+    original = _locked(find(wish.number).customer_id, wish.number)
+    customer_id = original.customer_id
+    if wish.lines:
+        content = _of_lines(original, wish.lines)
+        if original.kind != INVOICE or not content.totals.total_cents:
+            raise NothingToCredit
+    else:
+        content = _content(original, _amount_cents(original, wish.amount_micros))
     credit_id = uuid4()
     _post(original, credit_id, content.totals)
     offset_micros = settlement.settle_with_credits(
@@ -76,7 +103,7 @@ def credit(wish: CreditWish) -> Invoice:
     note.offset_cents = cents_of_micros(offset_micros)
     note.to_credits_cents = note.total_cents - note.offset_cents
     note.reason, note.request_key = reason, wish.request_key
-    return _issue(note, content)
+    return Begun(note, content)
 
 
 def _reason(text: str) -> str:
@@ -119,6 +146,14 @@ def _content(original: Invoice, amount_cents: int) -> _Content:
     if amount_cents == original.total_cents:
         lines = tuple({key: getattr(line, key) for key in _LINE_FACTS} for line in original.lines)
         return _Content(lines, Totals(tuple(map(_tax_total, original.taxes))))
+    totals = Totals(shares_of(amount_cents, _left(original)))
+    lines = tuple(
+        _share_line(original.number, position, share) for position, share in enumerate(totals.taxes)
+    )
+    return _Content(lines, totals)
+
+
+def _left(original: Invoice) -> tuple[Left, ...]:
     earlier = db.session.scalars(
         select(InvoiceTax)
         .join(
@@ -131,16 +166,44 @@ def _content(original: Invoice, amount_cents: int) -> _Content:
             Invoice.request_key.is_not(None),
         )
     )
-    left = left_of(map(_tax_total, original.taxes), map(_tax_total, earlier))
-    totals = Totals(shares_of(amount_cents, left))
-    lines = tuple(
-        _share_line(original.number, position, share) for position, share in enumerate(totals.taxes)
-    )
-    return _Content(lines, totals)
+    return left_of(map(_tax_total, original.taxes), map(_tax_total, earlier))
+
+
+def _of_lines(original: Invoice, lines: Sequence[Line]) -> _Content:
+    """These lines, as far as earlier credit notes have left something of their tax treatment."""
+    left = _left(original)
+    totals = Totals(of_lines(((line.treatment, line.net_cents) for line in lines), left))
+    room = {tax.treatment: tax.lines_cents for tax in totals.taxes}
+    rows: list[dict[str, Any]] = []
+    for line in lines:
+        taken = min(line.net_cents, room.get(line.treatment, 0))
+        if taken > 0:
+            room[line.treatment] -= taken
+            rows.append(_line_of(line, len(rows), taken))
+    return _Content(tuple(rows), totals)
 
 
 def _tax_total(tax: InvoiceTax) -> TaxTotal:
     return TaxTotal(Treatment(tax.category, tax.percent), tax.lines_cents, tax.discount_cents, tax.vat_cents)
+
+
+def _line_of(line: Line, position: int, net_cents: int) -> dict[str, Any]:
+    return dict.fromkeys(_LINE_FACTS) | {
+        "position": position,
+        "kind": line.kind,
+        "meter": line.meter,
+        "names": dict(line.names),
+        "unit": "",
+        "dimensions": {},
+        "quantity": 1,
+        "unit_price": Decimal(net_cents).scaleb(-2),
+        "price_base": 1,
+        "net_cents": net_cents,
+        "tax_category": line.treatment.category,
+        "tax_percent": line.treatment.percent,
+        "supplied_from": line.supplied_from,
+        "supplied_until": line.supplied_until,
+    }
 
 
 def _share_line(number: str, position: int, share: TaxTotal) -> dict[str, Any]:
@@ -216,8 +279,9 @@ def _note(original: Invoice, credit_id: UUID, totals: Totals) -> Invoice:
     )
 
 
-def _issue(note: Invoice, content: _Content) -> Invoice:
+def finish(begun: Begun) -> Invoice:
     """Write the document; its number is the transaction's last lock."""
+    note, content = begun.note, begun.content
     note.number = take_numbers(CREDIT_NOTE, note.issue_date.year, 1)[0]
     db.session.add(note)
     db.session.flush()

@@ -41,6 +41,8 @@ class PendingCharge:
     quantity: Decimal = Decimal(1)
     unit: str = ""
     until: date | None = None
+    # Where it is taxed otherwise than the period's usage.
+    treatment: Treatment | None = None
 
     @property
     def names(self) -> dict[str, str]:
@@ -103,7 +105,7 @@ def charges_of(customer_id: int, end: date, treatment: Treatment) -> tuple[Charg
                 quantity=one.quantity,
                 unit_price=one.unit_price,
                 unit=one.unit,
-                treatment=treatment,
+                treatment=one.treatment or treatment,
                 names=one.names,
                 supplied=(one.on, one.until or one.on),
             ),

@@ -33,6 +33,10 @@ class Settled:
     customer: Customer
     original_number: str | None = None
     reason: str | None = None
+    # Of a document beside the closes: its own due date. Else the customer's term counts from its issue.
+    due_date: date | None = None
+    term_days: int | None = None
+    closes_period: bool = True
 
     @property
     def kind(self) -> str:
@@ -109,18 +113,18 @@ def _insert_parts(waiting: list[Settled], ids: list[UUID]) -> None:
 def _document(one: Settled, invoice_id: UUID, number: str, now: datetime, issue_date: date) -> dict[str, Any]:
     facts, totals, settlement = one.prepared.facts, one.prepared.totals, one.settlement
     sign = one.prepared.sign
-    term = one.customer.payment_term_days
-    days = settings().payment_term_days if term is None else term
+    terms = (one.term_days, one.customer.payment_term_days, settings().payment_term_days)
+    days = next(term for term in terms if term is not None)
     return {
         "customer_id": facts.customer_id,
         "invoice_id": invoice_id,
         "number": number,
         "kind": one.kind,
-        "close_key": facts.period_start.isoformat(),
+        "close_key": facts.period_start.isoformat() if one.closes_period else None,
         "period_start": facts.period_start,
         "period_end": facts.period_end,
         "issue_date": issue_date,
-        "due_date": issue_date + timedelta(days=days),
+        "due_date": one.due_date or issue_date + timedelta(days=days),
         "issued_at": now,
         "currency": one.customer.currency,
         "locale": one.customer.locale,

@@ -10,6 +10,7 @@ from typing import Final
 
 from app.clock import utc_now
 from app.config import settings
+from app.customers.models import Customer
 from app.ledger import service as ledger
 from invoicing import extras, tax
 from invoicing.billing import PeriodFacts
@@ -156,6 +157,24 @@ def facts_of(customer_id: int, period_start: date) -> PeriodFacts:
         promo_debited_micros=_promo_by_treatment(usage, treatment),
         fees=extras.fees_of(customer_id, period.start, period.end, treatment),
         charges=extras.charges_of(customer_id, period.end, treatment),
+    )
+
+
+def facts_without_usage(customer: Customer, period_start: date) -> PeriodFacts:
+    """What a period bills that has not begun: charges and fees alone."""
+    period = metering.period_of(period_start)
+    facts = CustomerFacts(customer.customer_id, customer.kind, customer.country, customer.vat_number)
+    treatment = _treatment(resolve_tax(facts, period.start))
+    return PeriodFacts(
+        customer_id=customer.customer_id,
+        period_start=period.start,
+        period_end=period.end,
+        usage=(),
+        corrections=(),
+        prepaid_debited_micros=0,
+        promo_debited_micros={},
+        fees=extras.fees_of(customer.customer_id, period.start, period.end, treatment),
+        charges=extras.charges_of(customer.customer_id, period.end, treatment),
     )
 
 

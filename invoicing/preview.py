@@ -22,7 +22,7 @@ def upcoming(customer: Customer) -> Invoice | None:
     try:
         prepared = prepare(metered.facts_of(customer.customer_id, start))
     except PeriodMissing:
-        return None
+        prepared = prepare(metered.facts_without_usage(customer, start))
     if prepared.is_empty:
         return None
     facts = prepared.facts

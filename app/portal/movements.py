@@ -14,7 +14,17 @@ from topups import service as topups
 from topups.service import TopUp
 
 TOP_UP: Final = re.compile(r"topup-(tu_[a-z0-9]+_[a-z0-9]+)-(paid|provisional|provisional-reversed)")
-INVOICED: Final = ("invoice_due", "invoice_paid", "invoice_reopened", "credits_used", "rounding")
+INVOICED: Final = (
+    "charge",
+    "credits_used",
+    "invoice_due",
+    "invoice_paid",
+    "invoice_reopened",
+    "rounding",
+    "separate_charge",
+    "separate_credits",
+    "separate_due",
+)
 LOOKED_UP: Final = 50
 # Not as Mollie names them but as they stand within a sentence.
 

@@ -1,0 +1,15 @@
+"""How something sold beside usage is taxed: by customer, day and VAT category."""
+
+from datetime import date
+
+from app.config import settings
+from app.customers.models import Customer
+from invoicing import tax
+from invoicing.tax import Buyer, Treatment
+from invoicing.tax_rates import Product
+
+
+def treatment_for(customer: Customer, on: date, product: Product) -> Treatment:
+    """Raises TaxRateMissing."""
+    buyer = Buyer(customer.country, customer.kind == "business", customer.vat_number)
+    return tax.treatment_of(buyer, on, seller_country=settings().provider.country, product=product)
