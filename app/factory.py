@@ -27,7 +27,7 @@ from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
 from invoicing import cli as invoicing_cli
-from invoicing import charges, charges_api, credit_api, extras, pay_views, payments_api, plans_api
+from invoicing import charges, charges_api, credit_api, extras, plans_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
 from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api, usage_api, usage_views
@@ -68,7 +68,6 @@ BLUEPRINTS = (
     pay_links.blueprint,
     invoicing_api.blueprint,
     credit_api.blueprint,
-    invoicing_views.blueprint,
     plans_api.blueprint,
 )
 COMMANDS = (
@@ -76,8 +75,6 @@ COMMANDS = (
     metering_cli.group,
     charges_api.blueprint,
     invoicing_views.blueprint,
-    pay_views.blueprint,
-    payments_api.blueprint,
     topups_cli.group,
     invoicing_cli.group,
     cli.jobs,

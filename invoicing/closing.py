@@ -5,7 +5,7 @@ settles and, as its last locks, numbers. A period that another run has closed me
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
