@@ -69,12 +69,12 @@ BLUEPRINTS = (
     invoicing_api.blueprint,
     credit_api.blueprint,
     plans_api.blueprint,
+    charges_api.blueprint,
+    invoicing_views.blueprint,
 )
 COMMANDS = (
     ledger_cli.group,
     metering_cli.group,
-    charges_api.blueprint,
-    invoicing_views.blueprint,
     topups_cli.group,
     invoicing_cli.group,
     cli.jobs,
