@@ -15,7 +15,7 @@ from app.db import Model, driver_url
 
 db_commands: Final[click.Group] = migration_commands
 # Look-ups by something other than the customer: replicated although a customer_id is among their keys.
-LOOKUPS: Final = frozenset({"customer_reference", "membership"})
+LOOKUPS: Final = frozenset({"customer_reference", "membership", "payer_account"})
 
 
 def is_distributed(table: Table) -> bool:

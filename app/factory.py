@@ -26,6 +26,7 @@ from app.portal import pay, pay_links, shell
 from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
+from invoicing import bank_api
 from invoicing import cli as invoicing_cli
 from invoicing import charges, charges_api, credit_api, extras, plans_api
 from invoicing import service as invoicing
@@ -68,6 +69,7 @@ BLUEPRINTS = (
     pay_links.blueprint,
     invoicing_api.blueprint,
     credit_api.blueprint,
+    bank_api.blueprint,
     plans_api.blueprint,
     charges_api.blueprint,
     invoicing_views.blueprint,
@@ -93,6 +95,7 @@ SCHEDULE = (
     Recurring("invoicing.jobs.close_due", timedelta(minutes=10)),
     Recurring("invoicing.jobs.tell_overdue", timedelta(hours=12), "bulk"),
     Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
+    Recurring("invoicing.bank_jobs.match_waiting", timedelta(minutes=5), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
     Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
@@ -133,6 +136,7 @@ def _subscribe() -> None:
     topups.set_fee_vat_rate(_vat_rate)
     topups.on_money_arrived(invoicing.money_arrived)
     topups.on_money_left(invoicing.money_left)
+    topups.set_transfer_reference(invoicing.top_up_reference_of)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
     holds.check_holds_with(alerts.refuse_spending)
 

@@ -23,6 +23,7 @@ from invoicing.models import Invoice, InvoiceDocument
 from invoicing.notices import check_again, render, send_without_xml
 from invoicing.preview import upcoming
 from invoicing.reading import Due, Filters, Listed, due, find, page, status_now, with_status
+from invoicing.references import top_up_reference_of
 from invoicing.settlement import money_arrived, money_left
 from invoicing.shapes import invoice_json as listed_json
 from invoicing.shapes import upcoming_json
@@ -117,6 +118,7 @@ __all__ = [
     "status_now",
     "stored_kinds",
     "to_json",
+    "top_up_reference_of",
     "upcoming",
     "upcoming_json",
     "with_status",

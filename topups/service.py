@@ -130,6 +130,7 @@ def last_top_up_micros(customer_id: int) -> int:
 
 
 __all__ = [
+    "CORRECTED",
     "LOST",
     "REFUND_STATUSES",
     "STATUSES",
@@ -153,6 +154,7 @@ __all__ = [
     "Status",
     "Summary",
     "TopUp",
+    "TransferDetails",
     "chargeable_method",
     "close_customer",
     "evaluate",
@@ -165,6 +167,7 @@ __all__ = [
     "find_refund",
     "find_rule",
     "find_top_up",
+    "give_bank_transfer_again",
     "last_top_up_micros",
     "look_again",
     "make_pay_link",
@@ -182,6 +185,7 @@ __all__ = [
     "payment_methods",
     "payments_under_way",
     "place_method",
+    "receive_bank_transfer",
     "refresh_marks",
     "refundable_micros",
     "refunds_of",
@@ -192,11 +196,14 @@ __all__ = [
     "revoke_pay_link",
     "save_rule",
     "set_fee_vat_rate",
+    "set_transfer_reference",
     "spare_micros",
     "summary",
     "switch_off",
     "sync_mandates",
     "sync_payment",
+    "take_bank_transfer_back",
     "top_ups",
+    "transfer_details",
     "ways_to_pay",
 ]

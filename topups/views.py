@@ -259,6 +259,7 @@ def _top_up_page(form: TopUpForm) -> str:
         consent_text=consents.full_text("save_method"),
         balance_micros=get_balance(customer_id).available_micros,
         under_way=[p for p in service.payments_under_way(customer_id) if p.purpose == "balance"],
+        transfer=service.transfer_details(customer_id),
     )
 
 

@@ -16,6 +16,7 @@ WORDS: Final[dict[str, LazyString]] = {
     "top_up": lazy_gettext("Topped up"),
     "provisional": lazy_gettext("Provisionally credited"),
     "provisional_reversal": lazy_gettext("Provisional credit replaced"),
+    "transfer_returned": lazy_gettext("Bank transfer taken back"),
     "refund": lazy_gettext("Refund"),
     "refund_failed": lazy_gettext("Refund not carried out"),
     "chargeback": lazy_gettext("Chargeback"),

@@ -1,5 +1,8 @@
 """Bank statements, addressees, checks of VAT numbers."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -7,8 +10,113 @@ depends_on = None
 
 
 def upgrade():
-    pass
+    bank()
 
 
 def downgrade():
-    pass
+    for table in ("payer_account", "bank_entry_event", "bank_entry", "bank_import"):
+        op.drop_table(table)
+
+
+def bank():
+    op.create_table(
+        "bank_import",
+        sa.Column("import_id", sa.Uuid(), nullable=False),
+        sa.Column("file_name", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("imported_by", sa.String(length=200), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("booked", sa.Integer(), nullable=False),
+        sa.Column("duplicates", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("import_id", name="pk_bank_import"),
+    )
+    op.create_index("ix_bank_import_imported_at", "bank_import", ["imported_at"], unique=False)
+    op.create_table(
+        "bank_entry",
+        sa.Column("entry_id", sa.Uuid(), nullable=False),
+        sa.Column("import_id", sa.Uuid(), nullable=False),
+        sa.Column("account_iban", sa.String(length=34), nullable=False),
+        sa.Column("entry_key", sa.String(length=64), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("booked_on", sa.Date(), nullable=False),
+        sa.Column("amount_micros", sa.BigInteger(), nullable=False),
+        sa.Column("reversal", sa.Boolean(), nullable=False),
+        sa.Column("transactions", sa.Integer(), nullable=False),
+        sa.Column("bank_reference", sa.String(length=140), nullable=False),
+        sa.Column("counterparty_iban", sa.String(length=34), nullable=False),
+        sa.Column("counterparty_name", sa.String(length=140), nullable=False),
+        sa.Column("structured", sa.String(length=140), nullable=False),
+        sa.Column("remittance", sa.Text(), nullable=False),
+        sa.Column("end_to_end_id", sa.String(length=140), nullable=False),
+        sa.Column("reason_code", sa.String(length=35), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.String(length=12), nullable=False),
+        sa.Column("rule", sa.String(length=24), nullable=True),
+        sa.Column("customer_id", sa.BigInteger(), nullable=True),
+        sa.Column("invoice_number", sa.String(length=32), nullable=True),
+        sa.Column("top_up_id", sa.String(length=64), nullable=True),
+        sa.Column("original_id", sa.Uuid(), nullable=True),
+        sa.Column("turns", sa.Integer(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "amount_micros <> 0 AND mod(amount_micros, 10000) = 0", name="ck_bank_entry_whole_cents"
+        ),
+        sa.CheckConstraint(
+            "status IN ('new', 'queued', 'matched', 'payout', 'other', 'outgoing', 'returned')",
+            name="ck_bank_entry_status",
+        ),
+        sa.CheckConstraint(
+            "(top_up_id IS NOT NULL) = (status = 'matched')", name="ck_bank_entry_matched_has_payment"
+        ),
+        sa.ForeignKeyConstraint(
+            ["import_id"],
+            ["bank_import.import_id"],
+            name="fk_bank_entry_import_id_bank_import",
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["original_id"],
+            ["bank_entry.entry_id"],
+            name="fk_bank_entry_original_id_bank_entry",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("entry_id", name="pk_bank_entry"),
+        sa.UniqueConstraint("account_iban", "entry_key", "part", name="uq_bank_entry_account_iban_entry_key_part"),
+    )
+    op.create_index("ix_bank_entry_import_id", "bank_entry", ["import_id"], unique=False)
+    op.create_index(
+        "ix_bank_entry_open",
+        "bank_entry",
+        ["status", "created_at"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('new', 'queued')"),
+    )
+    op.create_index(
+        "ix_bank_entry_counterparty_iban", "bank_entry", ["counterparty_iban", "amount_micros"], unique=False
+    )
+    op.create_index("ix_bank_entry_customer_id", "bank_entry", ["customer_id"], unique=False)
+    op.create_index("ix_bank_entry_original_id", "bank_entry", ["original_id"], unique=False)
+    op.create_table(
+        "bank_entry_event",
+        sa.Column("entry_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("action", sa.String(length=16), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("detail", sa.String(length=500), nullable=False),
+        sa.Column("happened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["entry_id"],
+            ["bank_entry.entry_id"],
+            name="fk_bank_entry_event_entry_id_bank_entry",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("entry_id", "number", name="pk_bank_entry_event"),
+    )
+    op.create_table(
+        "payer_account",
+        sa.Column("iban", sa.String(length=34), nullable=False),
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("learned_from", sa.Uuid(), nullable=False),
+        sa.Column("learned_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("iban", "customer_id", name="pk_payer_account"),
+    )
