@@ -2,11 +2,11 @@
 
 from flask import Blueprint, flash, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, lazy_gettext
+from flask_babel import gettext
 
-from app.customers.auth import customer_required
+from app.customers.auth import customer_required, permitted
 from app.db import in_unit_of_work
-from app.errors import AppError, Forbidden
+from app.errors import AppError
 from app.ledger.service import get_balance
 from metering import alerts
 from metering.alert_forms import AlertsForm
@@ -21,10 +21,8 @@ def show() -> str:
 
 
 @blueprint.post("/alerts")
-@customer_required
+@permitted("manage_account")
 def save() -> ResponseReturnValue:
-    if g.role == "viewer":
-        raise Forbidden(lazy_gettext("You can view this, not change it."))
     form = AlertsForm()
     if not form.validate_on_submit():
         return _page(form), 422

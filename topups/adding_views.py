@@ -13,8 +13,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from flask_login import current_user
 
-from app.customers.auth import customer_required
-from app.errors import AppError, Forbidden, Invalid
+from app.customers.auth import customer_required, permitted
+from app.errors import AppError, Invalid
 from topups import consents, service
 from topups.methods import METHODS_FOR_NOTHING
 
@@ -31,11 +31,9 @@ def show() -> str:
 
 
 @blueprint.post("")
-@customer_required
+@permitted("manage_methods")
 def start() -> ResponseReturnValue:
     """On to the checkout, where nothing is paid; the same page sent twice adds one method."""
-    if g.role == "viewer":
-        raise Forbidden(lazy_gettext("You can view this, not change it."))
     try:
         made = _add()
     except AppError as error:

@@ -9,9 +9,10 @@ from flask_babel import format_date, gettext, lazy_gettext
 from flask_login import current_user
 
 from app.config import settings
-from app.customers.auth import customer_required
+from app.customers.auth import customer_required, permitted
+from app.customers.roles import require
 from app.db import in_unit_of_work
-from app.errors import AppError, Forbidden
+from app.errors import AppError
 from app.ledger.service import get_balance
 from topups import consents, decision_log, gateway, service
 from topups.amounts import parse_amount
@@ -42,13 +43,14 @@ def top_up() -> str:
 
 
 @blueprint.post("/top-up")
-@customer_required
+@permitted("pay")
 def start_top_up() -> ResponseReturnValue:
     """Make the payment and send the payer to the checkout; a page sent twice makes one payment."""
-    _refuse_viewers()
     form = TopUpForm()
     if not form.validate_on_submit():
         return _top_up_page(form), 422
+    if form.save_method.data:
+        require("manage_methods")
     try:
         made = _pay(form)
     except FeeNotAccepted:
@@ -108,9 +110,8 @@ def auto_top_up() -> str:
 
 
 @blueprint.post("/automatic-top-up")
-@customer_required
+@permitted("manage_methods")
 def save_auto_top_up() -> ResponseReturnValue:
-    _refuse_viewers()
     form = RuleForm()
     if not form.validate_on_submit():
         return _auto_page(form), 422
@@ -137,18 +138,16 @@ def save_auto_top_up() -> ResponseReturnValue:
 
 
 @blueprint.post("/automatic-top-up/off")
-@customer_required
+@permitted("manage_methods")
 def switch_off() -> ResponseReturnValue:
-    _refuse_viewers()
     in_unit_of_work(service.switch_off, g.customer.customer_id)
     flash(gettext("Automatic top-up is off."), "success")
     return redirect(url_for("topups.auto_top_up"))
 
 
 @blueprint.post("/automatic-top-up/resume")
-@customer_required
+@permitted("manage_methods")
 def resume() -> ResponseReturnValue:
-    _refuse_viewers()
     in_unit_of_work(service.resume, g.customer.customer_id)
     flash(gettext("Automatic top-up is on again."), "success")
     return redirect(url_for("topups.auto_top_up"))
@@ -162,17 +161,15 @@ def payment_methods() -> str:
 
 
 @blueprint.post("/payment-methods/<payment_method_id>/<any(up, down, first):place>")
-@customer_required
+@permitted("manage_methods")
 def place_method(payment_method_id: str, place: Literal["up", "down", "first"]) -> ResponseReturnValue:
-    _refuse_viewers()
     in_unit_of_work(service.place_method, g.customer.customer_id, payment_method_id, place)
     return redirect(url_for(_back_to()))
 
 
 @blueprint.post("/payment-methods/<payment_method_id>/revoke")
-@customer_required
+@permitted("manage_methods")
 def revoke(payment_method_id: str) -> ResponseReturnValue:
-    _refuse_viewers()
     try:
         service.revoke_method(g.customer.customer_id, payment_method_id)
     except gateway.GatewayError:
@@ -323,11 +320,6 @@ def _explain(form: Any, error: AppError) -> None:
 
 def _given_by() -> consents.GivenBy:
     return consents.GivenBy(ip_address=request.remote_addr, user_id=current_user.user_id)
-
-
-def _refuse_viewers() -> None:
-    if g.role == "viewer":
-        raise Forbidden(lazy_gettext("You can view this, not change it."))
 
 
 def _back_to() -> str:

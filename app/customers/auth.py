@@ -17,6 +17,7 @@ from sqlalchemy import and_, select, update
 
 from app.clock import utc_now
 from app.customers.models import ApiKey, Customer, Membership, User
+from app.customers.roles import Permission, require
 from app.db import db
 from app.errors import Forbidden, NotFound, Unauthorized
 from app.reference.statements import API_KEY
@@ -27,6 +28,7 @@ R = TypeVar("R")
 KEY_PREFIX: Final = "tgd"
 KEY_MEMORY_SECONDS: Final = 5
 USED_MEMORY: Final = timedelta(minutes=5)
+PERMISSION: Final = "permission_required"
 login_manager = LoginManager()
 
 
@@ -158,21 +160,38 @@ def customers_of(user: User) -> list[tuple[Customer, str]]:
     return list(g.acts_for[1])
 
 
-def customer_required(view: Callable[P, R]) -> Callable[P, R]:
-    """For customers' pages: g.customer and g.role, of the customer chosen in the session or the first."""
+def acting_for(user: User) -> tuple[Customer, str] | None:
+    """The customer chosen in the session, else the first, with the user's role; None for nobody's member."""
+    mine = customers_of(user)
+    chosen = [pair for pair in mine if pair[0].customer_id == session.get("customer_id")]
+    return (chosen or mine or [None])[0]
 
-    @wraps(view)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not current_user.is_authenticated:
-            return cast("R", login_manager.unauthorized())
-        mine = customers_of(cast("User", current_user))
-        if not mine:
-            raise NoCustomer
-        chosen = [pair for pair in mine if pair[0].customer_id == session.get("customer_id")]
-        g.customer, g.role = (chosen or mine)[0]
-        return view(*args, **kwargs)
 
-    return checked
+def permitted(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """For customers' pages: g.customer and g.role, of the customer chosen in the session or the first.
+
+    Raises NoCustomer, NotYourRole.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not current_user.is_authenticated:
+                return cast("R", login_manager.unauthorized())
+            acting = acting_for(cast("User", current_user))
+            if acting is None:
+                raise NoCustomer
+            g.customer, g.role = acting
+            require(permission)
+            return view(*args, **kwargs)
+
+        vars(checked)[PERMISSION] = permission
+        return checked
+
+    return decorate
+
+
+customer_required: Final = permitted("view")
 
 
 def operator_required(view: Callable[P, R]) -> Callable[P, R]:

@@ -16,6 +16,7 @@ from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 
 from app.config import Provider, settings
+from app.customers.roles import may
 from app.errors import AppError, answer
 from app.portal.navigation import navigation
 from app.portal.views import blueprint
@@ -44,6 +45,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         asset=asset,
         bootstrap_css=bootstrap_css,
+        may=may,
         navigation=navigation,
         page_address=page_address,
         provider=provider,

@@ -1,16 +1,21 @@
 """The customer's pages that bring the slices together: overview, usage, transactions."""
 
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import cast
 
 from flask import Blueprint, Response, g, redirect, render_template, request, stream_with_context, url_for
 from flask_login import current_user
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.customers.auth import customer_required
+from app.customers.auth import acting_for, customer_required
+from app.customers.models import User
+from app.customers.roles import FIRST_PAGES
 from app.errors import NotFound
 from app.ledger import statement
 from app.portal import usage as usage_charts
+from app.portal import usage_report
 from app.portal.links import link
 from app.portal.movements import told
 from app.portal.overview import overview_of
@@ -24,7 +29,10 @@ def home() -> BaseResponse:
     """To where this person begins."""
     if not current_user.is_authenticated:
         return redirect(url_for("customers.sign_in"))
-    return redirect(url_for("desk.customers" if current_user.is_operator else "portal.dashboard"))
+    if current_user.is_operator:
+        return redirect(url_for("desk.customers"))
+    acting = acting_for(cast("User", current_user))
+    return redirect(url_for(FIRST_PAGES.get(acting[1] if acting else "", "portal.dashboard")))
 
 
 @blueprint.get("/overview")
@@ -53,13 +61,24 @@ def live() -> Response:
 @blueprint.get("/usage")
 @customer_required
 def usage() -> str:
+    """Usage of some days by day and meter, or of a meter by dimension, beside as many days before."""
     periods = usage_charts.periods(request.args.get("period"))
-    chosen = next(period for period in periods if period.current)
-    chart = usage_charts.chart_of(g.customer.customer_id, chosen.days)
-    day_after = chosen.days[-1] + timedelta(days=1)
+    wanted = _wanted_usage(periods)
     return render_template(
-        "portal/usage.html", chart=chart, periods=periods, days=chosen.days, day_after=day_after
+        "portal/usage.html",
+        report=usage_report.report_of(wanted),
+        wanted=wanted,
+        periods=periods,
+        period=next(period.value for period in periods if period.current),
     )
+
+
+@blueprint.get("/usage.csv")
+@customer_required
+def usage_csv() -> Response:
+    """The page's figures by day, as a file."""
+    wanted = _wanted_usage(usage_charts.periods(request.args.get("period")))
+    return _file(usage_report.totals_csv(wanted), f"usage-{g.customer.reference}.csv")
 
 
 @blueprint.get("/transactions")
@@ -77,10 +96,22 @@ def transactions() -> str:
 def transactions_csv() -> Response:
     """All of them, as a file."""
     lines = csv_lines(g.customer.customer_id)
-    answer = Response(stream_with_context(lines), mimetype="text/csv")
-    name = f"transactions-{g.customer.reference}.csv"
+    return _file(stream_with_context(lines), f"transactions-{g.customer.reference}.csv")
+
+
+def _file(content: str | Iterator[str], name: str) -> Response:
+    answer = Response(content, mimetype="text/csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
+
+
+def _wanted_usage(periods: Sequence[usage_charts.Period]) -> usage_report.Wanted:
+    return usage_report.wanted_of(
+        g.customer.customer_id,
+        next(period.days for period in periods if period.current),
+        request.args.get("meter") or None,
+        request.args.get("by") or None,
+    )
 
 
 def _fragment() -> Response:
