@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user
 
+from app.config import settings
 from app.customers.auth import customer_required, permitted
 from app.db import in_unit_of_work
 from app.errors import AppError
-from app.portal.pay_links_api import address
 from invoicing import service as invoicing
 from topups import service as topups
 from topups.amounts import parse_amount
@@ -74,4 +74,12 @@ def _page(typed: str = "", wrong: str | None = None) -> str:
         invoices=[due for due in invoicing.due(customer_id) if due.number not in linked],
         typed=typed,
         wrong=wrong,
+    )
+
+
+def _row(link: PayLink) -> Row:
+    return Row(
+        link=link,
+        url=settings().public_url.rstrip("/") + url_for("pay.show", token=link.pay_link_id),
+        paid=any(payment.status == "paid" for payment in topups.pay_link_payments(link)),
     )
