@@ -29,7 +29,7 @@ from metering.rating import RatedLine
 from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
 from metering.trying import Difference as PriceDifference
 from metering.trying import try_price
-from metering.usage import UsageDay, recent_burn_micros_per_day, usage_by_day
+from metering.usage import UsageDay, recent_burn_micros_per_day, usage_by_day, usage_of_meter
 from metering.verdicts import Verdict
 from metering.voids import UnknownEvent, Voided, void_event
 
@@ -62,6 +62,7 @@ __all__ = [
     "set_tax_resolver",
     "try_price",
     "usage_by_day",
+    "usage_of_meter",
     "usage_of_period",
     "void",
 ]

@@ -145,6 +145,16 @@ def usage_by_day(customer_id: int, start: date, end: date, split: Split = WHOLE_
     return sorted(used, key=lambda one: (one.day, one.hour or EARLIEST, one.meter, str(one.dimensions)))
 
 
+def usage_of_meter(
+    customer_id: int, start: date, end: date, code: str, dimensions: tuple[str, ...] = ()
+) -> list[UsageDay]:
+    """As `usage_by_day`, of one meter, split by the values of some of its dimensions; none if unknown."""
+    for meter in current_catalog().meters.values():
+        if meter.code == code:
+            return usage_by_day(customer_id, start, end, Split(False, meter.meter_id, dimensions))
+    return []
+
+
 _SUMS: Final = (
     func.sum(UsageHour.quantity).label("quantity"),
     func.sum(UsageHour.events).label("events"),

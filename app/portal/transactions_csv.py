@@ -4,9 +4,7 @@ Amounts and balances are euros with a decimal point and all their places: each b
 plus the row's amount.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from flask_babel import gettext
 
@@ -14,15 +12,16 @@ from app.config import settings
 from app.ledger import statement
 from app.ledger.wording import describe
 from app.money import decimal_of_micros
+from app.portal.csv_text import csv_text
 
 
 def csv_lines(customer_id: int) -> Iterator[str]:
     """In the reader's language: read it while the request's context is there."""
-    yield _lines([[gettext("Date"), gettext("Description"), gettext("Amount"), gettext("Balance")]])
+    yield csv_text([[gettext("Date"), gettext("Description"), gettext("Amount"), gettext("Balance")]])
     before = None
     while True:
         page = statement.page(customer_id, before)
-        yield _lines(_row(movement) for movement in page.movements)
+        yield csv_text(_row(movement) for movement in page.movements)
         if page.older is None:
             return
         before = page.older
@@ -35,9 +34,3 @@ def _row(movement: statement.Movement) -> list[str]:
         f"{decimal_of_micros(movement.amount_micros):f}",
         f"{decimal_of_micros(movement.balance_micros):f}",
     ]
-
-
-def _lines(rows: Iterable[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()

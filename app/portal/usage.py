@@ -1,4 +1,7 @@
-"""Usage per day and meter as a chart, from the totals that metering keeps for reading back."""
+"""Usage per day and meter as a chart, from the totals that metering keeps for reading back.
+
+Amounts include VAT; each meter is named in the reader's language.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,17 +49,12 @@ def periods(chosen: str | None) -> list[Period]:
     return [Period(name, label, days, name == value) for name, label, days in offered]
 
 
-def chart_of(customer_id: int, days: Sequence[date]) -> Chart:
-    """Amounts including VAT per meter, each meter named in the reader's language."""
-    return _drawn(_series(customer_id, days[0], days[-1]), days)
-
-
 def recent_charts(customer_id: int, count: int, *, height: int = HEIGHT) -> tuple[Chart, Chart]:
     """The last `count` days drawn at that height, and this month so far, out of one reading."""
     days = last_days(count)
     month = _days(days[-1].replace(day=1), days[-1])
     series = _series(customer_id, min(days[0], month[0]), days[-1])
-    return _drawn(series, days, height), _drawn(series, month)
+    return drawn(series, days, height), drawn(series, month)
 
 
 def _series(customer_id: int, first: date, last: date) -> dict[str, dict[date, int]]:
@@ -67,7 +65,8 @@ def _series(customer_id: int, first: date, last: date) -> dict[str, dict[date, i
     return series
 
 
-def _drawn(series: dict[str, dict[date, int]], days: Sequence[date], height: int = HEIGHT) -> Chart:
+def drawn(series: dict[str, dict[date, int]], days: Sequence[date], height: int = HEIGHT) -> Chart:
+    """Amounts per series and day as a chart, the largest series first."""
     largest_first = sorted(series.items(), key=lambda item: -sum(item[1].values()))
     return stacked_by_day(days, largest_first, label=axis_label, other=gettext("Other meters"), height=height)
 
