@@ -22,7 +22,7 @@ from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
 from app.ledger import holds
-from app.portal import pay, pay_links, shell
+from app.portal import pay, pay_links, pay_links_api, shell
 from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
@@ -67,6 +67,7 @@ BLUEPRINTS = (
     desk_top_ups.blueprint,
     pay.blueprint,
     pay_links.blueprint,
+    pay_links_api.blueprint,
     invoicing_api.blueprint,
     credit_api.blueprint,
     bank_api.blueprint,

@@ -4,6 +4,7 @@ A link shows only what a payer needs and can be withdrawn at any time. Nothing i
 a withdrawn and an expired link look the same. A link to top up is paid once.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
@@ -14,17 +15,20 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
     String,
+    func,
     select,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.clock import utc_now
+from app.customers.service import get_customer
 from app.db import Model, UtcDateTime, db
 from app.errors import NotFound
 from app.ledger.service import lock_balance
 from app.public_ids import customer_of, new_public_id
-from topups.errors import check_amount
+from topups.errors import CustomerClosed, check_amount
 from topups.models import PUBLIC_ID_LENGTH, TopUp
+from topups.states import Status
 
 LIFE: Final = timedelta(days=60)
 
@@ -66,14 +70,18 @@ def make(
 ) -> PayLink:
     """A link for this amount or this invoice; the one that there is already, while nobody has paid it.
 
-    In a unit of work. Raises AmountOutsideLimits, AmountNotWholeCents.
+    In a unit of work. Raises AmountOutsideLimits, AmountNotWholeCents, CustomerClosed.
     """
     if amount_micros is not None:
         check_amount(amount_micros)
     lock_balance(customer_id)
-    for link in links_of(customer_id):
-        same = (link.amount_micros, link.invoice_number) == (amount_micros, invoice_number)
-        if same and not any(payment.status == "paid" for payment in payments_of(link)):
+    if invoice_number is None and get_customer(customer_id).status == "closed":
+        raise CustomerClosed
+    wanted = (amount_micros, invoice_number)
+    same = [link for link in links_of(customer_id) if (link.amount_micros, link.invoice_number) == wanted]
+    paid = paid_ids(customer_id, same)
+    for link in same:
+        if link.pay_link_id not in paid:
             return link
     now = utc_now()
     link = PayLink(
@@ -101,12 +109,19 @@ def find(pay_link_id: str) -> PayLink:
     return link
 
 
-def revoke(customer_id: int, pay_link_id: str) -> None:
+def revoke(customer_id: int, pay_link_id: str) -> PayLink:
     """From now on the link leads nowhere; again is harmless. Raises DeadPayLink for another customer's."""
     link = db.session.get(PayLink, (customer_id, pay_link_id))
     if link is None:
         raise DeadPayLink
     link.revoked_at = link.revoked_at or utc_now()
+    return link
+
+
+def end_all(customer_id: int) -> None:
+    """No link of this customer works any more. In a unit of work; again is harmless."""
+    for link in links_of(customer_id):
+        link.revoked_at = utc_now()
 
 
 def links_of(customer_id: int) -> list[PayLink]:
@@ -129,6 +144,17 @@ def payments_of(link: PayLink) -> list[TopUp]:
         TopUp.request_key.startswith(_prefix(link), autoescape=True),
     )
     return list(db.session.scalars(query.order_by(TopUp.created_at.desc(), TopUp.top_up_id)))
+
+
+def paid_ids(customer_id: int, links: Collection[PayLink]) -> set[str]:
+    """Those of these links by which somebody has paid."""
+    link_id = func.split_part(TopUp.request_key, ":", 1)
+    query = select(link_id).where(
+        TopUp.customer_id == customer_id,
+        TopUp.status == Status.PAID,
+        link_id.in_([link.pay_link_id for link in links]),
+    )
+    return set(db.session.scalars(query))
 
 
 def _prefix(link: PayLink) -> str:

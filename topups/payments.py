@@ -7,7 +7,7 @@ own, so it is called outside one.
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import select
 
@@ -40,6 +40,8 @@ from topups.psp_customers import ensure_psp_customer
 from topups.states import Status
 
 _PATIENCE_SECONDS: Final = 4.0
+# By somebody's own hand, or on an invoice's due date because the customer chose so.
+Origin = Literal["manual", "auto_pay"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ class Wish:
     save_method: bool = False
     redirect_url: str | None = None
     consent_by: GivenBy | None = None
+    origin: Origin = "manual"
 
 
 def find_top_up(top_up_id: str, customer_id: int | None = None) -> TopUp:
@@ -66,6 +69,13 @@ def find_top_up(top_up_id: str, customer_id: int | None = None) -> TopUp:
     if found is None or customer_id not in (None, owner):
         raise UnknownTopUp
     return found
+
+
+def find_by_key(customer_id: int, request_key: str) -> TopUp | None:
+    """The payment that this request key made, if it made one."""
+    return db.session.scalars(
+        select(TopUp).where(TopUp.customer_id == customer_id, TopUp.request_key == request_key)
+    ).one_or_none()
 
 
 def request(wish: Wish) -> TopUp:
@@ -96,14 +106,19 @@ def _check(wish: Wish) -> None:
         _check_adding(wish)
     else:
         check_amount(wish.amount_micros, limited=wish.purpose == "balance")
-    if wish.purpose != "invoice" and get_customer(wish.customer_id).status == "closed":
-        raise CustomerClosed
+    _refuse_when_closed(wish)
     if (wish.purpose == "invoice") != (wish.invoice_number is not None):
         raise ValueError("a payment for an invoice names it, any other does not")
     if wish.payment_method_id is None and wish.method not in METHODS_BY_HAND | {None}:
         raise UnknownMethod(field="method")
     if wish.save_method and wish.consent_by is None:
         raise ConsentMissing(field="save_method")
+
+
+def _refuse_when_closed(wish: Wish) -> None:
+    """Only what is owed may still be paid."""
+    if wish.purpose != "invoice" and get_customer(wish.customer_id).status == "closed":
+        raise CustomerClosed
 
 
 def _check_adding(wish: Wish) -> None:
@@ -117,9 +132,7 @@ def _check_adding(wish: Wish) -> None:
 def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
     """Step one: the row with key and body, or the row that this request key made before."""
     lock_balance(wish.customer_id)
-    existing = db.session.scalars(
-        select(TopUp).where(TopUp.customer_id == wish.customer_id, TopUp.request_key == wish.request_key)
-    ).one_or_none()
+    existing = find_by_key(wish.customer_id, wish.request_key)
     if existing is not None:
         same = (existing.amount_micros, existing.purpose, existing.invoice_number) == (
             wish.amount_micros,
@@ -129,6 +142,8 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
         if not same:
             raise RequestKeyReused
         return existing.top_up_id, False
+    # Looked at again under the lock: a customer may be closed at this very moment.
+    _refuse_when_closed(wish)
     mandate: PaymentMethod | None = None
     if wish.payment_method_id is not None:
         mandate = mandates.chargeable_method(wish.customer_id, wish.payment_method_id)
@@ -137,7 +152,7 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
     top_up = TopUp(
         customer_id=wish.customer_id,
         top_up_id=new_public_id("tu", wish.customer_id),
-        origin="manual",
+        origin=wish.origin,
         purpose=wish.purpose,
         invoice_number=wish.invoice_number,
         amount_micros=wish.amount_micros,
@@ -169,8 +184,11 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
 
 
 def _accepted_fee(wish: Wish, method: str | None) -> Fee:
-    """The fee of this payment, when it is the one that the payer has accepted. Raises FeeNotAccepted."""
-    if wish.purpose != "balance":
+    """The fee of this payment, when it is the one that the payer has accepted. Raises FeeNotAccepted.
+
+    An invoice may be paid without: only who was shown a fee and accepted it pays one.
+    """
+    if wish.purpose == "method" or (wish.purpose == "invoice" and not wish.accepted_fee_micros):
         return NO_FEE
     fee = fee_of(get_customer(wish.customer_id), method, wish.amount_micros)
     if fee.gross_micros != wish.accepted_fee_micros:

@@ -31,6 +31,7 @@ from topups.pay_links import DeadPayLink, PayLink
 from topups.pay_links import find as find_pay_link
 from topups.pay_links import links_of as pay_links
 from topups.pay_links import make as make_pay_link
+from topups.pay_links import paid_ids as paid_pay_links
 from topups.pay_links import payments_of as pay_link_payments
 from topups.pay_links import request_key as pay_link_request_key
 from topups.pay_links import revoke as revoke_pay_link
@@ -178,6 +179,7 @@ __all__ = [
     "on_money_arrived",
     "on_money_left",
     "paid_fees",
+    "paid_pay_links",
     "pay_link_payments",
     "pay_link_request_key",
     "pay_links",

@@ -26,6 +26,7 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
     ),
     (
         ("topups.payment_methods", lazy_gettext("Payment methods")),
+        ("pay_links.show", lazy_gettext("Pay links")),
         ("alerts.show", lazy_gettext("Alerts")),
     ),
 )
@@ -33,6 +34,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
     (
         ("desk.customers", lazy_gettext("Customers")),
         ("desk_invoices.listed", lazy_gettext("Invoices")),
+        ("desk_bank.listed", lazy_gettext("Bank transfers")),
         ("desk_prices.try_price", lazy_gettext("Try a price")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),

@@ -21,7 +21,7 @@ from app.headers import POLICY, checkout_targets
 from app.throttle import throttle
 from invoicing import service as invoicing
 from topups import service as topups
-from topups.service import PayLink, Status, TopUp
+from topups.service import Fee, PayLink, Status, TopUp
 
 blueprint = Blueprint("pay", __name__, url_prefix="/pay", template_folder="templates")
 
@@ -29,6 +29,7 @@ VIEWS_A_MINUTE: Final = 60
 PAYMENTS_AN_HOUR: Final = 20
 REFRESH_SECONDS: Final = 3
 _TOKEN: Final = re.compile(r"[a-f0-9]{32}")
+_MICROS: Final = re.compile(r"[0-9]{1,12}")
 _BANK_HAS_IT: Final = frozenset({Status.SUBMITTING, Status.UNKNOWN, Status.PENDING})
 _ENDED: Final = frozenset({Status.PAID, Status.FAILED, Status.CANCELED, Status.EXPIRED})
 
@@ -73,7 +74,11 @@ def start(token: str) -> ResponseReturnValue:
     if bill.state != "open":
         return redirect(url_for("pay.result", token=token))
     try:
-        made = _pay(link, bill)
+        method = _chosen_method(bill)
+        fee = topups.fee_of(bill.customer, method, bill.amount_micros)
+        if fee and fee.gross_micros != _accepted_fee_micros():
+            return _fee_page(link, bill, method, fee)
+        made = _pay(link, bill, method, fee)
     except AppError as error:
         flash(str(error.detail or error.title), "danger")
         return _page(link, bill), error.status
@@ -97,6 +102,7 @@ def result(token: str) -> ResponseReturnValue:
         "portal/pay_result.html",
         bill=_bill(link),
         payment=payment,
+        method_name=topups.method_name(payment.method),
         ended=payment.status in _ENDED,
         failure=topups.failure_text(payment) if payment.status in _ENDED - {Status.PAID} else None,
         refresh_seconds=REFRESH_SECONDS if turns < 40 else 30,
@@ -108,7 +114,7 @@ def result(token: str) -> ResponseReturnValue:
 def _bill(link: PayLink) -> Bill:
     """What the link asks for now. Raises DeadPayLink when there is nothing left to ask."""
     customer = get_customer(link.customer_id)
-    if customer.status != "active":
+    if customer.status != "active" and link.invoice_number is None:
         raise topups.DeadPayLink
     if link.invoice_number is not None:
         invoice = invoicing.find(link.invoice_number, link.customer_id)
@@ -129,11 +135,15 @@ def _bill(link: PayLink) -> Bill:
 
 
 def _ways_to_pay(bill: Bill) -> list[tuple[str, str]]:
-    """Ways without a fee: only the customer may accept one."""
+    """What the payer may choose from, with a word of warning where it costs something."""
     offered = [
-        (method.method_id, method.description)
+        (
+            method.method_id,
+            gettext("%(method)s (costs a fee)", method=method.description)
+            if topups.fee_of(bill.customer, method.method_id, bill.amount_micros)
+            else method.description,
+        )
         for method in topups.ways_to_pay(bill.amount_micros)
-        if not topups.fee_of(bill.customer, method.method_id, bill.amount_micros)
     ]
     return offered or [("any", gettext("Choose on the payment page"))]
 
@@ -148,19 +158,48 @@ def _page(link: PayLink, bill: Bill) -> str:
     )
 
 
-def _pay(link: PayLink, bill: Bill) -> TopUp:
-    form_token = request.form.get("token", "")
-    method = request.form.get("method", "")
-    if not _TOKEN.fullmatch(form_token):
-        raise Invalid(gettext("Reload this page and try again."))
-    if method not in dict(_ways_to_pay(bill)):
-        raise Invalid(gettext("Choose one of the ways to pay."))
+def _fee_page(link: PayLink, bill: Bill, method: str | None, fee: Fee) -> str:
+    """What paying this way costs. Nothing has been asked of the bank; to leave is to decline."""
+    return render_template(
+        "portal/pay_fee.html",
+        link=link,
+        bill=bill,
+        fee=fee,
+        method=method,
+        method_name=topups.method_name(method),
+        form_token=_form_token(),
+    )
+
+
+def _pay(link: PayLink, bill: Bill, method: str | None, fee: Fee) -> TopUp:
     return topups.request_top_up(
         bill.customer,
         bill.amount_micros,
-        request_key=topups.pay_link_request_key(link, form_token),
-        method=None if method == "any" else method,
+        request_key=topups.pay_link_request_key(link, _form_token()),
+        method=method,
         purpose="invoice" if bill.invoice_number else "balance",
         invoice_number=bill.invoice_number,
+        accepted_fee_micros=fee.gross_micros,
         redirect_url=settings().public_url.rstrip("/") + url_for("pay.result", token=link.pay_link_id),
     )
+
+
+def _form_token() -> str:
+    token = request.form.get("token", "")
+    if not _TOKEN.fullmatch(token):
+        raise Invalid(gettext("Reload this page and try again."))
+    return token
+
+
+def _chosen_method(bill: Bill) -> str | None:
+    """None where Mollie's own page lets the payer choose."""
+    method = request.form.get("method", "")
+    if method not in dict(_ways_to_pay(bill)):
+        raise Invalid(gettext("Choose one of the ways to pay."))
+    return None if method == "any" else method
+
+
+def _accepted_fee_micros() -> int:
+    """The fee that the payer has been shown and accepts; 0 before that."""
+    text = request.form.get("accepted_fee", "")
+    return int(text) if _MICROS.fullmatch(text) else 0

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import gettext, lazy_gettext
 from flask_login import current_user
 
-from app.config import settings
-from app.customers.auth import customer_required, permitted
+from app.customers.auth import customer_required
 from app.db import in_unit_of_work
-from app.errors import AppError
+from app.errors import AppError, Forbidden
+from app.portal.pay_links_api import address
 from invoicing import service as invoicing
 from topups import service as topups
 from topups.amounts import parse_amount
@@ -35,9 +35,10 @@ def show() -> str:
 
 
 @blueprint.post("")
-@permitted("pay")
+@customer_required
 def make() -> ResponseReturnValue:
     """A link for an amount, or for an open invoice."""
+    _refuse_viewers()
     customer_id, number = g.customer.customer_id, request.form.get("invoice")
     amount = None if number else parse_amount(request.form.get("amount", ""))
     try:
@@ -57,8 +58,9 @@ def make() -> ResponseReturnValue:
 
 
 @blueprint.post("/<pay_link_id>/revoke")
-@permitted("pay")
+@customer_required
 def revoke(pay_link_id: str) -> ResponseReturnValue:
+    _refuse_viewers()
     in_unit_of_work(topups.revoke_pay_link, g.customer.customer_id, pay_link_id)
     flash(gettext("The link has been withdrawn. It no longer works."), "success")
     return redirect(url_for("pay_links.show"))
@@ -67,19 +69,17 @@ def revoke(pay_link_id: str) -> ResponseReturnValue:
 def _page(typed: str = "", wrong: str | None = None) -> str:
     customer_id = g.customer.customer_id
     links = topups.pay_links(customer_id)
+    paid = topups.paid_pay_links(customer_id, links)
     linked = {link.invoice_number for link in links}
     return render_template(
         "portal/pay_links.html",
-        rows=[_row(link) for link in links],
+        rows=[Row(link=link, url=address(link), paid=link.pay_link_id in paid) for link in links],
         invoices=[due for due in invoicing.due(customer_id) if due.number not in linked],
         typed=typed,
         wrong=wrong,
     )
 
 
-def _row(link: PayLink) -> Row:
-    return Row(
-        link=link,
-        url=settings().public_url.rstrip("/") + url_for("pay.show", token=link.pay_link_id),
-        paid=any(payment.status == "paid" for payment in topups.pay_link_payments(link)),
-    )
+def _refuse_viewers() -> None:
+    if g.role == "viewer":
+        raise Forbidden(lazy_gettext("You can view this, not change it."))

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from html import unescape
+from types import MappingProxyType
 
 import pytest
 from flask import Flask
@@ -10,6 +12,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 from werkzeug.test import TestResponse
 
+from app.config import MethodFee, Settings
 from app.customers.sign_in import add_member, create_user
 from app.db import db, unit_of_work
 from app.portal import pay
@@ -34,7 +37,11 @@ class Person:
         return self.page
 
     def post(self, path: str, **fields: str) -> TestResponse:
-        answer = self.client.post(path, data={"csrf_token": self.hidden("csrf_token"), **fields})
+        answer = self.client.post(
+            path,
+            data={"csrf_token": self.hidden("csrf_token"), **fields},
+            headers={"Accept-Language": "en"},
+        )
         if answer.status_code != 302:
             self.page = unescape(answer.text)
         return answer
@@ -135,6 +142,126 @@ def test_an_invoice_is_paid_by_a_link_for_what_is_outstanding(
     assert f"Invoice {number} is paid." in payer.get(f"{link}/result")
     assert shop.invoice("acme").outstanding_micros == 0
     assert "There is nothing left to do" in payer.get(link)
+
+
+@pytest.fixture
+def paypal_costs(settings: Settings) -> None:
+    fee = MethodFee(fixed=Decimal("0.35"), percentage=Decimal("3.4"))
+    object.__setattr__(settings, "fees", MappingProxyType({"paypal": fee}))
+
+
+@pytest.mark.usefixtures("paypal_costs")
+def test_a_fee_is_shown_and_accepted_before_anything_is_paid(
+    shop: Shop, sandbox: Sandbox, jan: Person, payer: Person
+) -> None:
+    link = made(jan, amount="50")
+    assert "PayPal (costs a fee)" in payer.get(link)
+    token = payer.hidden("token")
+    shown = payer.post(link, token=token, method="paypal")
+    # 0.35 + 3.4% of 50 = 2.05; 21% VAT of it is 0.43.
+    assert shown.status_code == 200
+    assert all(amount in payer.page for amount in ("€2.48", "€0.43", "€52.48"))
+    assert topups.top_ups(shop.customers["acme"]) == []
+    fields = {name: payer.hidden(name) for name in ("token", "method", "accepted_fee")}
+    assert "/checkout/" in payer.post(link, **fields).location
+    paid = settle(shop, sandbox)
+    assert (paid.amount_micros, paid.fee_micros) == (50 * EURO, 2_480_000)
+    assert shop.balance("acme").prepaid_micros == 50 * EURO
+    page = payer.get(f"{link}/result")
+    assert "Payment of €52.48 received" in page
+    assert "and €2.48 for paying by PayPal" in page
+
+
+@pytest.mark.usefixtures("paypal_costs")
+def test_an_invoice_is_paid_by_a_link_with_a_fee_that_settles_nothing(
+    shop: Shop, sandbox: Sandbox, acme: int, jan: Person, payer: Person
+) -> None:
+    shop.use_42_40("acme")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    link = made(jan, invoice=shop.invoice("acme").number)
+    payer.get(link)
+    # Who leaves the accepted fee out, or names another, is shown it again.
+    for accepted in ("", "0", "1"):
+        refused = payer.post(link, token=payer.hidden("token"), method="paypal", accepted_fee=accepted)
+        assert refused.status_code == 200
+        assert topups.top_ups(acme) == []
+    payer.post(link, **{name: payer.hidden(name) for name in ("token", "method", "accepted_fee")})
+    paid = settle(shop, sandbox)
+    assert (paid.amount_micros, paid.fee_micros) == (42_400_000, 2_170_000)
+    assert shop.invoice("acme").outstanding_micros == 0
+    sandbox.control(f"payments/{paid.mollie_payment_id}/chargeback", {})
+    shop.run_jobs()
+    assert shop.invoice("acme").outstanding_micros == 42_400_000
+    assert shop.balance("acme").prepaid_micros == 0
+
+
+def test_an_open_invoice_is_shared_from_its_own_page(
+    shop: Shop, sandbox: Sandbox, acme: int, jan: Person, payer: Person
+) -> None:
+    shop.use_42_40("acme")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    number = shop.invoice("acme").number
+    assert "Share a pay link" in jan.get(f"/invoices/{number}")
+    assert jan.post("/pay-links", invoice=number).location == "/pay-links"
+    jan.get("/pay-links")
+    payer.get(jan.link)
+    payer.post(jan.link, token=payer.hidden("token"), method="ideal")
+    settle(shop, sandbox)
+    assert "Share a pay link" not in jan.get(f"/invoices/{number}")
+
+
+def test_a_program_makes_lists_and_withdraws_links(
+    shop: Shop, sandbox: Sandbox, acme: int, payer: Person
+) -> None:
+    path = "/v1/customers/acme/pay-links"
+    amount = {"value": "50.00", "currency": "EUR"}
+    answer = shop.api.post(path, json={"amount": amount}, headers={"Idempotency-Key": "one"})
+    assert answer.status_code == 201, answer.text
+    link = answer.get_json()
+    assert (link["amount"], link["invoice"], link["paid"]) == (amount, None, False)
+    same = shop.api.post(path, json={"amount": amount}, headers={"Idempotency-Key": "two"})
+    assert same.get_json()["id"] == link["id"]
+    address = link["url"].partition("//")[2].partition("/")[2]
+    payer.get(f"/{address}")
+    payer.post(f"/{address}", token=payer.hidden("token"), method="ideal")
+    settle(shop, sandbox)
+    (listed,) = shop.api.get(path).get_json()["data"]
+    assert (listed["id"], listed["paid"]) == (link["id"], True)
+    for _ in range(2):
+        revoked = shop.api.post(f"/v1/pay-links/{link['id']}/revoke")
+        assert revoked.status_code == 200, revoked.text
+        assert revoked.get_json()["revoked_at"] is not None
+    assert shop.api.get(path).get_json()["data"] == []
+    payer.get(f"/{address}", 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "amount_or_invoice"),
+        (
+            {"amount": {"value": "50.00", "currency": "EUR"}, "invoice": "F2026-000001"},
+            422,
+            "amount_or_invoice",
+        ),
+        ({"amount": {"value": "0.50", "currency": "EUR"}}, 422, "amount_outside_limits"),
+        ({"invoice": "F2026-000009"}, 404, "unknown_invoice"),
+        ({"invoice": 7}, 404, "unknown_invoice"),
+        ({"amount": None, "customer": "other"}, 422, "invalid_request"),
+    ],
+)
+def test_a_link_that_cannot_be_is_explained(
+    shop: Shop, acme: int, body: dict[str, object], status: int, code: str
+) -> None:
+    answer = shop.api.post("/v1/customers/acme/pay-links", json=body, headers={"Idempotency-Key": "one"})
+    assert (answer.status_code, answer.get_json()["code"]) == (status, code)
+
+
+def test_no_program_learns_of_a_link_by_guessing(shop: Shop, acme: int) -> None:
+    for guess in ("pay_rs_aaaaaaaaaaaaaaaaaaaa", "nothing", "pay_zzz_x"):
+        assert shop.api.post(f"/v1/pay-links/{guess}/revoke").status_code == 404
 
 
 def test_a_wrong_a_withdrawn_and_an_expired_link_look_the_same(
