@@ -13,6 +13,7 @@ from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
 from app.customers.models import Customer
+from app.desk import closing as desk_closing
 from app.desk import invoices as desk_invoices
 from app.desk import prices as desk_prices
 from app.desk import views as desk_views
@@ -47,6 +48,7 @@ BLUEPRINTS = (
     reference_views.blueprint,
     customers_views.blueprint,
     desk_views.blueprint,
+    desk_closing.blueprint,
     desk_invoices.blueprint,
     desk_prices.blueprint,
     desk_webhooks.blueprint,

@@ -5,7 +5,7 @@ from flask.cli import AppGroup
 
 from app.customers.service import find_customer
 from app.db import in_unit_of_work
-from app.errors import NotFound
+from app.errors import AppError, NotFound
 from app.money import Money
 from topups.gateway import NoAnswer
 from topups.leaving import close
@@ -24,7 +24,10 @@ def close_customer_command(reference: str) -> None:
         customer = find_customer(reference)
     except NotFound as error:
         raise click.ClickException(f"there is no customer {reference}") from error
-    leaving = in_unit_of_work(close, customer.customer_id)
+    try:
+        leaving = in_unit_of_work(close, customer.customer_id)
+    except AppError as error:
+        raise click.ClickException(str(error.title)) from error
     for refund in leaving.refunds:
         click.echo(f"{Money(refund.amount_micros).to_json()['value']} of {refund.top_up_id} goes back")
     if leaving.left_micros:

@@ -74,6 +74,16 @@ class CustomerClosed(Conflict):
     title = lazy_gettext("This customer has been closed: its balance cannot be topped up any more.")
 
 
+class PaymentsUnderWay(Conflict):
+    code = "payments_under_way"
+    title = lazy_gettext("A payment is still on its way: close this customer once it has arrived or failed.")
+
+
+class InvoicesOpen(Conflict):
+    code = "invoices_open"
+    title = lazy_gettext("There are invoices to be paid or credited before this customer can be closed.")
+
+
 class RequestKeyReused(Conflict):
     code = "idempotency_conflict"
     title = lazy_gettext("This request was made before with another amount or method.")

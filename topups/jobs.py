@@ -6,11 +6,12 @@ import structlog
 from sqlalchemy import select, update
 
 from app.clock import utc_now
+from app.customers.service import get_customers
 from app.db import db, in_unit_of_work
 from app.errors import NotFound
 from app.jobs import enqueue
 from app.ledger.service import customers_wanting_attention
-from topups import auto, charging, gateway, mandates, receipts, reconciliation, refunding, syncing
+from topups import auto, charging, gateway, leaving, mandates, receipts, reconciliation, refunding, syncing
 from topups.models import TopUp, WebhookCall
 
 SWEEP_LIMIT = 500
@@ -61,6 +62,11 @@ def sync_mandates(customer_id: int) -> None:
     except gateway.NoAnswer:
         _log.warning("mandates_postponed", customer_id=customer_id)
         raise
+
+
+def withdraw_mandates(customer_id: int) -> None:
+    """Withdraw the mandates of a customer that was closed. What fails now is tried again every day."""
+    leaving.withdraw_mandates(int(customer_id))
 
 
 def sweep() -> None:
@@ -121,6 +127,13 @@ def reconcile() -> None:
 
 
 def mandates_daily() -> None:
-    """Look at every customer's mandates once a day: they end without a webhook."""
-    for customer_id in mandates.customers_with_methods():
-        enqueue("topups.jobs.sync_mandates", customer_id, queue="bulk")
+    """Look at every customer's mandates once a day: they end without a webhook.
+
+    A customer that was closed has none: what is left of them is withdrawn.
+    """
+    customer_ids = mandates.customers_with_methods()
+    known = get_customers(customer_ids)
+    for customer_id in customer_ids:
+        gone = customer_id in known and known[customer_id].status == "closed"
+        job = "topups.jobs.withdraw_mandates" if gone else "topups.jobs.sync_mandates"
+        enqueue(job, customer_id, queue="bulk")

@@ -1,9 +1,11 @@
 """A customer leaves: nothing is charged any more, and what is left of the prepaid money goes back.
 
-It goes back to where it came from, the newest payments first, as refunds; promotional credit is no money, and
-what is owed on invoices stays here. Doing it again sends back what has come free since.
+It goes back to where it came from, the newest payments first, as refunds; promotional credit is no money. Who
+still owes an invoice, or whose payment is on its way, cannot leave yet. Jobs send the money and withdraw the
+mandates; a sweep finds what they left. Doing it again sends back what has come free since.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -13,10 +15,11 @@ from app.customers.models import Customer
 from app.customers.service import get_customer
 from app.db import db
 from app.jobs import enqueue
-from app.ledger.service import lock_balance
-from topups import refunding, rules
+from app.ledger.service import Balance, get_balance, lock_balance
+from topups import mandates, pay_links, refunding, rules
+from topups.errors import InvoicesOpen, PaymentsUnderWay
 from topups.models import Refund, TopUp
-from topups.states import Status
+from topups.states import UNDER_WAY, Status
 
 _MICROS_PER_CENT = 10_000
 
@@ -33,39 +36,105 @@ class Leaving:
         return sum(refund.amount_micros for refund in self.refunds)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """What closing this customer would do, before it is done. `obstacle` says why it cannot be."""
+
+    balance: Balance
+    going_back_micros: int
+    left_micros: int
+    methods: int
+    links: int
+    obstacle: PaymentsUnderWay | InvoicesOpen | None
+
+
+def prospect(customer_id: int) -> Prospect:
+    """What would be paid back, and what would stay. Reads only."""
+    balance = get_balance(customer_id)
+    shares, left_micros = _shares(balance, _paid(customer_id))
+    return Prospect(
+        balance=balance,
+        going_back_micros=sum(micros for _, micros in shares),
+        left_micros=left_micros,
+        methods=len(mandates.payment_methods(customer_id)),
+        links=len(pay_links.links_of(customer_id)),
+        obstacle=_obstacle(get_customer(customer_id), balance),
+    )
+
+
 def close(customer_id: int) -> Leaving:
-    """Close the customer, switch automatic top-up off, pay back. In a unit of work; jobs send the money."""
+    """Close the customer, end what could charge it, pay back. In a unit of work; jobs call Mollie.
+
+    Raises PaymentsUnderWay, InvoicesOpen; neither for a customer that is closed already.
+    """
     balance = lock_balance(customer_id)
     customer: Customer = get_customer(customer_id)
+    obstacle = _obstacle(customer, balance)
+    if obstacle is not None:
+        raise obstacle
     customer.status = "closed"
     rules.switch_off(customer_id)
-    left_micros = refunding.spare_micros(balance) - balance.receivable_micros
-    left_micros = max(0, left_micros) // _MICROS_PER_CENT * _MICROS_PER_CENT
+    pay_links.end_all(customer_id)
+    enqueue("topups.jobs.withdraw_mandates", customer_id)
+    shares, left_micros = _shares(balance, _paid(customer_id, locked=True))
     made: list[Refund] = []
-    for top_up in _paid(customer_id):
-        share_micros = min(left_micros, refunding.refundable_micros(top_up))
-        if share_micros > 0:
-            key = f"close:{top_up.top_up_id}:{utc_now():%Y%m%d%H%M%S%f}"
-            refund = refunding.new_refund(top_up, share_micros, key)
-            enqueue("topups.jobs.send_refund", refund.refund_id)
-            made.append(refund)
-            left_micros -= share_micros
+    for top_up, share_micros in shares:
+        key = f"close:{top_up.top_up_id}:{utc_now():%Y%m%d%H%M%S%f}"
+        refund = refunding.new_refund(top_up, share_micros, key)
+        enqueue("topups.jobs.send_refund", refund.refund_id)
+        made.append(refund)
     return Leaving(refunds=tuple(made), left_micros=left_micros)
 
 
-def _paid(customer_id: int) -> list[TopUp]:
-    """What was received, the newest first, locked."""
-    return list(
-        db.session.scalars(
-            select(TopUp)
-            .where(
-                TopUp.customer_id == customer_id,
-                TopUp.status == Status.PAID,
-                TopUp.mollie_payment_id.is_not(None),
-                TopUp.purpose == "balance",
-            )
-            .order_by(TopUp.ended_at.desc(), TopUp.top_up_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
+def withdraw_mandates(customer_id: int) -> None:
+    """Withdraw all mandates of a closed customer at Mollie. Called outside a transaction; again is harmless.
+
+    Raises GatewayError.
+    """
+    if get_customer(customer_id).status != "closed":
+        return
+    mandates.sync_mandates(customer_id)
+    for method in mandates.payment_methods(customer_id):
+        mandates.revoke(customer_id, method.payment_method_id)
+
+
+def _obstacle(customer: Customer, balance: Balance) -> PaymentsUnderWay | InvoicesOpen | None:
+    """A checkout that nobody has paid is none: should it be paid after all, closing again sends it back."""
+    if customer.status == "closed":
+        return None
+    under_way = select(TopUp.top_up_id).where(
+        TopUp.customer_id == customer.customer_id, TopUp.status.in_(UNDER_WAY), TopUp.purpose != "method"
     )
+    if db.session.scalars(under_way.limit(1)).first() is not None:
+        return PaymentsUnderWay()
+    return InvoicesOpen() if balance.receivable_micros > 0 else None
+
+
+def _shares(balance: Balance, paid: Iterable[TopUp]) -> tuple[list[tuple[TopUp, int]], int]:
+    """What each payment gives back, and what belongs to none of them, in whole cents."""
+    left_micros = refunding.spare_micros(balance) - balance.receivable_micros
+    left_micros = max(0, left_micros) // _MICROS_PER_CENT * _MICROS_PER_CENT
+    shares: list[tuple[TopUp, int]] = []
+    for top_up in paid:
+        share_micros = min(left_micros, refunding.refundable_micros(top_up))
+        if share_micros > 0:
+            shares.append((top_up, share_micros))
+            left_micros -= share_micros
+    return shares, left_micros
+
+
+def _paid(customer_id: int, *, locked: bool = False) -> list[TopUp]:
+    """What was received, the newest first."""
+    query = (
+        select(TopUp)
+        .where(
+            TopUp.customer_id == customer_id,
+            TopUp.status == Status.PAID,
+            TopUp.mollie_payment_id.is_not(None),
+            TopUp.purpose == "balance",
+        )
+        .order_by(TopUp.ended_at.desc(), TopUp.top_up_id)
+    )
+    if locked:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return list(db.session.scalars(query))

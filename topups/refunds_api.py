@@ -1,7 +1,7 @@
 """`/v1`: refunds and receipts of top-ups."""
 
 import hashlib
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -17,6 +17,7 @@ from app.reference.statements import Listed, Nothing, describe
 from topups import errors, service, shapes
 
 blueprint = Blueprint("refunds_api", __name__, url_prefix="/v1")
+_OBSTACLES: Final = (UnknownCustomer, errors.PaymentsUnderWay, errors.InvoicesOpen)
 
 
 @blueprint.get("/top-ups/<top_up_id>/refunds")
@@ -73,11 +74,12 @@ def create_refund(top_up_id: str) -> ResponseReturnValue:
 @blueprint.post("/customers/<reference>/close")
 @require_api_key
 @api.idempotent(required=True)
-@describe(shapes.Leaving, takes=Nothing, problems=(UnknownCustomer,))
+@describe(shapes.Leaving, takes=Nothing, problems=_OBSTACLES)
 def close_customer(reference: str) -> ResponseReturnValue:
     """Close a customer.
 
-    Nothing is charged any more; what is left of the prepaid money goes back to where it came from.
+    Nothing is charged any more: mandates are withdrawn, pay links end. What is left of the prepaid money goes
+    back to where it came from. Refused while a payment is on its way or an invoice is open.
     """
     api.read_object()
     customer = find_customer(reference)

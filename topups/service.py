@@ -21,8 +21,9 @@ from topups.fee_payers import fee_payers
 from topups.fees import Fee, PaidFee, fee_of, paid_fees
 from topups.fees import set_vat_rate as set_fee_vat_rate
 from topups.labels import REFUND_STATUSES, STATUSES, failure_text, method_label, name_within
-from topups.leaving import Leaving
+from topups.leaving import Leaving, Prospect
 from topups.leaving import close as close_customer
+from topups.leaving import prospect as leaving_prospect
 from topups.mandates import chargeable_method, find_method, payment_methods, place_method, sync_mandates
 from topups.mandates import revoke as revoke_method
 from topups.methods import method_name, ways_to_pay
@@ -148,6 +149,7 @@ __all__ = [
     "PaidFee",
     "PayLink",
     "PaymentMethod",
+    "Prospect",
     "Receipt",
     "Refund",
     "RefundWish",
@@ -170,6 +172,7 @@ __all__ = [
     "find_top_up",
     "give_bank_transfer_again",
     "last_top_up_micros",
+    "leaving_prospect",
     "look_again",
     "make_pay_link",
     "method_label",

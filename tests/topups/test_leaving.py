@@ -4,17 +4,28 @@ import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 
 from app.db import db, in_unit_of_work, unit_of_work
-from app.ledger.service import grant
+from app.ledger.service import grant, lock_balance, post
+from app.ledger.sides import Posting, Side
 from tests.fixtures.outside import Mailbox
 from tests.topups.conftest import EURO, NOBODY, Story
-from topups import service
-from topups.errors import CustomerClosed
+from topups import jobs, service
+from topups.errors import CustomerClosed, InvoicesOpen, PaymentsUnderWay
 
 
 def close(story: Story) -> service.Leaving:
     leaving = in_unit_of_work(service.close_customer, story.customer_id)
     story.run_jobs()
     return leaving
+
+
+def debit_under_way(story: Story) -> service.TopUp:
+    """€10.00 was paid with the mandate's first payment; €25.00 is with the bank."""
+    mandate = story.save_method("ideal")
+    made = service.pay_with_mandate(
+        story.customer, 25 * EURO, mandate.payment_method_id, request_key="by-hand"
+    )
+    assert made.status is service.Status.PENDING
+    return made
 
 
 def test_what_is_left_goes_back_to_the_newest_payments_first(story: Story, smtp: Mailbox) -> None:
@@ -67,6 +78,66 @@ def test_an_answer_that_was_lost_while_closing_is_asked_for_again(story: Story) 
     story.pass_time(minutes=2)
     story.sweep()
     assert story.prepaid == 0
+
+
+def test_nobody_leaves_while_a_payment_is_on_its_way(story: Story) -> None:
+    under_way = debit_under_way(story)
+    with pytest.raises(PaymentsUnderWay):
+        close(story)
+    assert story.customer.status == "active"
+    story.settle(under_way)
+    story.run_jobs()
+    assert close(story).going_back_micros == 35 * EURO
+
+
+def test_nobody_leaves_who_still_owes_an_invoice(story: Story, api: FlaskClient) -> None:
+    story.pay(25)
+    with unit_of_work():
+        lock_balance(story.customer_id)
+        due = {"debit": Side.RECEIVABLE, "credit": Side.PREPAID, "amount_micros": 5 * EURO}
+        post(Posting(customer_id=story.customer_id, kind="invoice_due", reference="invoice-1", **due))  # type: ignore[arg-type]  # a test's shorthand
+    with pytest.raises(InvoicesOpen):
+        close(story)
+    answer = api.post("/v1/customers/acme/close", json={}, headers={"Idempotency-Key": "bye"})
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "invoices_open")
+    assert story.prepaid == 30 * EURO
+    assert story.customer.status == "active"
+
+
+def test_mandates_are_withdrawn_at_mollie_and_pay_links_end(story: Story) -> None:
+    story.save_method("creditcard")
+    link = in_unit_of_work(service.make_pay_link, story.customer_id, amount_micros=25 * EURO)
+    link_id = link.pay_link_id
+    close(story)
+    db.session.rollback()
+    (mandate,) = story.sandbox.control("mandates", method="GET")
+    assert mandate["status"] != "valid"
+    assert service.payment_methods(story.customer_id) == []
+    with pytest.raises(service.DeadPayLink):
+        service.find_pay_link(link_id)
+    with pytest.raises(CustomerClosed):
+        in_unit_of_work(service.make_pay_link, story.customer_id, amount_micros=25 * EURO)
+
+
+def test_a_mandate_that_could_not_be_withdrawn_is_withdrawn_the_next_day(story: Story) -> None:
+    story.save_method("creditcard")
+    in_unit_of_work(service.close_customer, story.customer_id)
+    story.lose_jobs()
+    assert len(service.payment_methods(story.customer_id)) == 1
+    jobs.mandates_daily()
+    story.run_jobs()
+    db.session.rollback()
+    assert service.payment_methods(story.customer_id) == []
+
+
+def test_what_would_happen_is_told_beforehand_and_changes_nothing(story: Story) -> None:
+    story.save_method("creditcard")
+    story.pay(25)
+    story.use(10)
+    seen = service.leaving_prospect(story.customer_id)
+    assert (seen.going_back_micros, seen.left_micros, seen.methods, seen.obstacle) == (25 * EURO, 0, 1, None)
+    assert story.prepaid == 25 * EURO
+    assert close(story).going_back_micros == seen.going_back_micros
 
 
 def test_by_command_and_by_api(story: Story, api: FlaskClient, runner: FlaskCliRunner) -> None:
