@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, lazy_gettext
+from flask_babel import gettext
 from flask_login import current_user
 
-from app.customers.auth import customer_required
+from app.customers.auth import customer_required, permitted
 from app.db import in_unit_of_work
-from app.errors import AppError, Forbidden
+from app.errors import AppError
 from app.portal.pay_links_api import address
 from invoicing import service as invoicing
 from topups import service as topups
@@ -35,10 +35,9 @@ def show() -> str:
 
 
 @blueprint.post("")
-@customer_required
+@permitted("pay")
 def make() -> ResponseReturnValue:
     """A link for an amount, or for an open invoice."""
-    _refuse_viewers()
     customer_id, number = g.customer.customer_id, request.form.get("invoice")
     amount = None if number else parse_amount(request.form.get("amount", ""))
     try:
@@ -58,9 +57,8 @@ def make() -> ResponseReturnValue:
 
 
 @blueprint.post("/<pay_link_id>/revoke")
-@customer_required
+@permitted("pay")
 def revoke(pay_link_id: str) -> ResponseReturnValue:
-    _refuse_viewers()
     in_unit_of_work(topups.revoke_pay_link, g.customer.customer_id, pay_link_id)
     flash(gettext("The link has been withdrawn. It no longer works."), "success")
     return redirect(url_for("pay_links.show"))
@@ -78,8 +76,3 @@ def _page(typed: str = "", wrong: str | None = None) -> str:
         typed=typed,
         wrong=wrong,
     )
-
-
-def _refuse_viewers() -> None:
-    if g.role == "viewer":
-        raise Forbidden(lazy_gettext("You can view this, not change it."))
