@@ -27,9 +27,19 @@ from app.portal import pay, pay_links, pay_links_api, shell
 from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
-from invoicing import bank_api
+from invoicing import (
+    bank_api,
+    charges,
+    charges_api,
+    credit_api,
+    extras,
+    pay_views,
+    payments_api,
+    plans_api,
+    subscription_closing,
+    subscriptions_api,
+)
 from invoicing import cli as invoicing_cli
-from invoicing import charges, charges_api, credit_api, extras, plans_api
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
 from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api, usage_api, usage_views
@@ -77,7 +87,10 @@ BLUEPRINTS = (
     charges_api.blueprint,
     invoicing_views.blueprint,
 )
+    subscriptions_api.blueprint,
 COMMANDS = (
+    pay_views.blueprint,
+    payments_api.blueprint,
     ledger_cli.group,
     metering_cli.group,
     topups_cli.group,
@@ -100,6 +113,7 @@ SCHEDULE = (
     Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
     Recurring("invoicing.bank_jobs.match_waiting", timedelta(minutes=5), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
+    Recurring("invoicing.subscription_jobs.bill_due", timedelta(hours=1), "bulk"),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
     Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
     Recurring("app.webhooks.forgetting.forget_old", timedelta(days=1), "bulk"),
@@ -139,6 +153,7 @@ def _subscribe() -> None:
     topups.set_fee_vat_rate(_vat_rate)
     topups.on_money_arrived(invoicing.money_arrived)
     topups.on_money_left(invoicing.money_left)
+    topups.set_usage_reader(_used_by_day)
     topups.set_transfer_reference(invoicing.top_up_reference_of)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
     holds.check_holds_with(alerts.refuse_spending)

@@ -120,10 +120,10 @@ def checked_amount(payables: Sequence[Payable], amount_micros: int | None) -> in
     return wanted
 
 
-def payable(customer_id: int, invoices: Sequence[Invoice]) -> list[Payable]:
-    """What of these invoices can be paid now, orders that hold a place included."""
+def payable(customer_id: int, invoices: Sequence[Invoice], *, but_for: str | None = None) -> list[Payable]:
+    """What of these invoices can be paid now, beside what other orders hold a place for."""
     taken = under_way(customer_id, topups.payments_under_way(customer_id))
-    for number, micros in _held_places(customer_id).items():
+    for number, micros in _held_places(customer_id, but_for).items():
         taken[number] = taken.get(number, 0) + micros
     return [Payable(invoice, taken.get(invoice.number, 0)) for invoice in invoices]
 
@@ -185,14 +185,14 @@ def _again(known: PaymentOrder, wish: OrderWish, invoices: Sequence[Invoice]) ->
     )
     if not same:
         raise RequestKeyReused
-    if known.given_up_at is not None:
-        # Tried again after a refusal: what may be paid now may be less than it was.
-        checked_amount(payable(wish.customer_id, invoices), known.amount_micros)
+    if known.top_up_id is None and topups.find_by_key(known.customer_id, known.request_key) is None:
+        # No payment came of it yet: what may be paid now may be less than it was.
+        checked_amount(payable(wish.customer_id, invoices, but_for=known.request_key), known.amount_micros)
         known.given_up_at, known.ordered_at = None, utc_now()
     return known
 
 
-def _held_places(customer_id: int) -> dict[str, int]:
+def _held_places(customer_id: int, but_for: str | None) -> dict[str, int]:
     """Per invoice number what is about to be charged by orders whose payment does not exist yet."""
     rows = db.session.execute(
         select(Invoice.number, PaymentOrderShare.amount_micros)
@@ -208,6 +208,7 @@ def _held_places(customer_id: int) -> dict[str, int]:
             PaymentOrder.top_up_id.is_(None),
             PaymentOrder.given_up_at.is_(None),
             PaymentOrder.ordered_at > utc_now() - HOLDS_ITS_PLACE,
+            PaymentOrder.request_key.is_distinct_from(but_for),
         )
     )
     sums: dict[str, int] = {}

@@ -1,7 +1,7 @@
 """Invoicing as other slices, the shell and its own entry points use it. A thin facade over named modules.
 
-`pay` calls Mollie and `render` the PDF program: both are called outside a unit of work. All else joins the
-caller's, but for `close_month`, which opens its own.
+`render` calls the PDF program and is called outside a unit of work, as is paying (`invoicing.paying`), which
+calls Mollie. All else joins the caller's, but for `start_close`, which opens its own.
 """
 
 import re
@@ -12,11 +12,12 @@ from uuid import UUID
 from app.clock import utc_now
 from app.customers.models import Customer
 from app.db import in_unit_of_work
-from invoicing import documents, metered, reading, runs
+from invoicing import documents, metered, runs
+from invoicing.behind import numbers_behind
 from invoicing.crediting import CreditWish, credit
 from invoicing.credits import move_to_balance as move_credits
 from invoicing.documents import PAID_PDF, PDF, XML, filename, held_documents, stored_kinds
-from invoicing.errors import InvalidPeriod, NothingToPay, PeriodNotEnded
+from invoicing.errors import InvalidPeriod, PeriodNotEnded
 from invoicing.extras import ChargeSource, PendingCharge, add_charge_source
 from invoicing.metered import resolve_tax
 from invoicing.models import Invoice, InvoiceDocument
@@ -28,7 +29,6 @@ from invoicing.settlement import money_arrived, money_left
 from invoicing.shapes import invoice_json as listed_json
 from invoicing.shapes import upcoming_json
 from invoicing.status import STATUSES, Status
-from topups import service as topups
 
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _NUMBER: Final = re.compile(r"[A-Z]\d{4}-\d{6,}")
@@ -65,24 +65,6 @@ def document(invoice: Invoice, kind: str = documents.PDF) -> InvoiceDocument:
     return documents.find(invoice, kind)
 
 
-def pay(customer: Customer, number: str, *, request_key: str) -> str | None:
-    """Ask Mollie for the payment of what is outstanding; the address of its checkout page.
-
-    Raises UnknownInvoice, NothingToPay, and what `topups.service.request_top_up` raises.
-    """
-    invoice = reading.find(number, customer.customer_id)
-    if status_now(invoice) in {"paid", "in_progress"}:
-        raise NothingToPay
-    payment = topups.request_top_up(
-        customer,
-        invoice.outstanding_micros,
-        request_key=request_key,
-        purpose="invoice",
-        invoice_number=invoice.number,
-    )
-    return payment.checkout_url
-
-
 __all__ = [
     "PAID_PDF",
     "PDF",
@@ -109,8 +91,8 @@ __all__ = [
     "money_left",
     "month_of",
     "move_credits",
+    "numbers_behind",
     "page",
-    "pay",
     "render",
     "resolve_tax",
     "send_without_xml",

@@ -9,16 +9,20 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
-from app.customers.auth import customer_required
+from app.customers.auth import customer_required, permitted
+from app.customers.roles import may
 from app.db import in_unit_of_work
-from app.errors import AppError, Forbidden, NotFound
+from app.errors import AppError, NotFound
 from app.i18n import money
 from app.ledger import service as ledger
 from invoicing import history, pages, service, wording
 from invoicing.api import file_response, itemised_response
+from invoicing.pay_form import PayForm
+from invoicing.payment_orders import Payable
 from invoicing.references import spaced
 from invoicing.service import Filters, Status
 from invoicing.shapes import payment_reference
+from topups import consents
 
 blueprint = Blueprint("invoicing", __name__, url_prefix="/invoices", template_folder="templates")
 
@@ -29,6 +33,8 @@ TAGS: Final[dict[Status, tuple[str, LazyString]]] = {
     "paid": ("ok", lazy_gettext("Paid")),
     "overdue": ("lost", lazy_gettext("Overdue")),
     "credited": ("info", lazy_gettext("Credited")),
+    # What the provider gave up is nothing the customer need be told.
+    "uncollectible": ("quiet", lazy_gettext("Closed")),
 }
 
 
@@ -64,8 +70,9 @@ def invoices() -> ResponseReturnValue:
     return render_template(
         "invoicing/invoices.html",
         found=found,
-        due_micros=sum(one.outstanding_micros for one in due if one.status != "in_progress"),
+        due_micros=sum(one.payable_micros for one in due),
         overdue=any(one.status == "overdue" for one in due),
+        payable=[one.number for one in due if one.payable_micros],
         tabs=TABS,
         tab=tab,
         more=more,
@@ -87,11 +94,9 @@ def upcoming() -> ResponseReturnValue:
 
 
 @blueprint.post("/credits/move")
-@customer_required
+@permitted("pay")
 def move_credits() -> ResponseReturnValue:
     """All credits to the balance; a double click on the same form moves them once."""
-    if g.role == "viewer":
-        raise Forbidden(lazy_gettext("You can view this, not change it."))
     key = f"page-{request.form.get('move_key', '')[:64]}"
     try:
         moved = in_unit_of_work(service.move_credits, g.customer.customer_id, request_key=key)
@@ -107,17 +112,26 @@ def move_credits() -> ResponseReturnValue:
 def invoice(number: str) -> ResponseReturnValue:
     """One invoice: how its amount came to be, what is to be paid, what happened to it."""
     found = service.find(number, g.customer.customer_id)
-    status = service.status_now(found)
+    listed = next(service.with_status([found]))
+    payable = Payable(found, listed.under_way_micros)
+    form = PayForm(formdata=None) if payable.micros and may("pay") else None
+    if form is not None:
+        form.offer(g.customer, [payable])
     return render_template(
         "invoicing/invoice.html",
         invoice=found,
-        status=status,
-        tag=TAGS[status],
+        status=listed.status,
+        tag=TAGS[listed.status],
+        payable=payable,
+        form=form,
+        numbers=[number],
+        most_micros=payable.micros,
+        consent=consents.short_text("save_method"),
+        consent_text=consents.full_text("save_method"),
         groups=pages.groups_of(found),
         history=history.events_of(found),
         kinds=service.stored_kinds(found),
         reference=spaced(payment_reference(found) or ""),
-        pay_key=secrets.token_hex(16),
         w=wording,
     )
 
@@ -144,24 +158,3 @@ def itemised_usage(number: str) -> Response:
 @customer_required
 def paid_copy(number: str) -> Response:
     return file_response(number, service.PAID_PDF, g.customer.customer_id)
-
-
-@blueprint.post("/<number>/pay")
-@customer_required
-def pay(number: str) -> ResponseReturnValue:
-    """On to the payment page; a double click on the same form leads to the same payment."""
-    back = url_for("invoicing.invoice", number=number)
-    if g.role == "viewer":
-        raise Forbidden(lazy_gettext("You can view this, not change it."))
-    try:
-        checkout = service.pay(
-            g.customer,
-            number,
-            request_key=f"invoice-{request.form.get('pay_key', '')[:80]}",
-        )
-    except AppError as error:
-        flash(str(error.detail or error.title), "danger")
-        return redirect(back)
-    if checkout is None:
-        flash(gettext("We are waiting for your bank. Please don't pay again."), "message")
-    return redirect(checkout or back)

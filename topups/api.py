@@ -1,29 +1,22 @@
 """`/v1`: top-ups, automatic top-up and payment methods."""
 
 import hashlib
-import ipaddress
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 from flask import Blueprint, g, jsonify, request
 from flask.typing import ResponseReturnValue
-from flask_babel import lazy_gettext
 
 from app import api
 from app.customers import service as customers
 from app.customers.auth import require_api_key
-from app.customers.models import Customer
 from app.db import in_unit_of_work
-from app.errors import Invalid
-from app.i18n import LANGUAGES, in_locale
+from app.i18n import in_locale
 from app.money import InvalidMoney, Money
 from app.reference.statements import Listed, Paging, describe
-from topups import errors, service, shapes
+from topups import errors, posted, service, shapes
 from topups.api_json import NO_RULE, auto_top_up_json, payment_method_json, top_up_json
 
 blueprint = Blueprint("topups_api", __name__, url_prefix="/v1")
-
-MAX_ADDRESS: Final = 45
 
 
 @blueprint.get("/customers/<reference>/top-ups")
@@ -71,8 +64,8 @@ def create_top_up(reference: str) -> ResponseReturnValue:
     accepted_fee_micros = 0 if accepted is None else Money.from_json(accepted, field="accepted_fee").micros
     # The header's key may be long and is scoped to its caller; its digest fits the row.
     request_key = "api:" + hashlib.sha256(str(g.idempotency_key).encode()).hexdigest()
-    consent = _consent(body)
-    payment_method = _text(body, "payment_method")
+    consent = posted.consent(body)
+    payment_method = posted.text(body, "payment_method")
     if payment_method is not None:
         top_up = service.pay_with_mandate(
             customer,
@@ -82,16 +75,16 @@ def create_top_up(reference: str) -> ResponseReturnValue:
             accepted_fee_micros=accepted_fee_micros,
         )
     else:
-        with in_locale(_consent_locale(consent, customer)):
+        with in_locale(posted.consent_locale(consent, customer)):
             top_up = service.request_top_up(
                 customer,
                 amount.micros,
                 request_key=request_key,
-                method=_text(body, "method"),
+                method=posted.text(body, "method"),
                 accepted_fee_micros=accepted_fee_micros,
-                save_method=_boolean(body, "save_method"),
-                redirect_url=_url(body),
-                consent_by=_vouched(consent),
+                save_method=posted.boolean(body, "save_method"),
+                redirect_url=posted.url(body),
+                consent_by=posted.vouched(consent),
             )
     return jsonify(top_up_json(top_up)), 201
 
@@ -135,21 +128,21 @@ def read_auto_top_up(reference: str) -> ResponseReturnValue:
 def change_auto_top_up(reference: str) -> ResponseReturnValue:
     """Set the rule for automatic top-up; it is looked at right away."""
     body = api.read_object(*NO_RULE)
-    consent = _consent(body)
+    consent = posted.consent(body)
     customer = customers.find_customer(reference)
     customer_id = customer.customer_id
     wish = service.RuleWish(
-        enabled=_boolean(body, "enabled"),
+        enabled=posted.boolean(body, "enabled"),
         threshold_micros=Money.from_json(body.get("threshold"), field="threshold").micros,
         amount_micros=_optional_money(body, "amount"),
         target_micros=_optional_money(body, "target"),
         monthly_maximum_micros=Money.from_json(body.get("monthly_maximum"), field="monthly_maximum").micros,
         calendar_micros=_optional_money(body, "calendar_amount"),
-        payment_methods=_ids(body, "payment_methods"),
-        consent_by=_vouched(consent) if consent and "given_at" not in consent else None,
-        vouched_by=_vouched(consent),
+        payment_methods=posted.ids(body, "payment_methods"),
+        consent_by=posted.vouched(consent) if consent and "given_at" not in consent else None,
+        vouched_by=posted.vouched(consent),
     )
-    locale = _consent_locale(consent, customer)
+    locale = posted.consent_locale(consent, customer)
 
     def save() -> dict[str, Any]:
         with in_locale(locale):
@@ -171,65 +164,3 @@ def list_payment_methods(reference: str) -> ResponseReturnValue:
 
 def _optional_money(body: dict[str, Any], name: str) -> int | None:
     return None if body.get(name) is None else Money.from_json(body[name], field=name).micros
-
-
-def _boolean(body: dict[str, Any], name: str) -> bool:
-    value = body.get(name, False)
-    if not isinstance(value, bool):
-        raise Invalid(lazy_gettext("Give true or false."), field=name)
-    return value
-
-
-def _text(body: dict[str, Any], name: str, most: int = 64) -> str | None:
-    value = body.get(name)
-    if value is not None and (not isinstance(value, str) or not 1 <= len(value) <= most):
-        raise Invalid(lazy_gettext("Give a text of 1 to %(most)s characters.", most=most), field=name)
-    return value
-
-
-def _ids(body: dict[str, Any], name: str) -> list[str] | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Invalid(lazy_gettext("Give a list of ids."), field=name)
-    return value
-
-
-def _url(body: dict[str, Any]) -> str | None:
-    url = _text(body, "redirect_url", 2000)
-    if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
-        raise Invalid(lazy_gettext("Give a full http or https address."), field="redirect_url")
-    return url
-
-
-def _consent(body: dict[str, Any]) -> dict[str, Any]:
-    """What the provider's program says about the consent it took; nothing need be said."""
-    given = body.get("consent") or {}
-    if not isinstance(given, dict):
-        raise Invalid(lazy_gettext("Give an object, or null."), field="consent")
-    return given
-
-
-def _consent_locale(consent: dict[str, Any], customer: Customer) -> str:
-    """The language it was given in: the customer's, unless the program says another of ours."""
-    locale = consent.get("locale")
-    return locale if isinstance(locale, str) and locale in LANGUAGES else customer.locale
-
-
-def _vouched(consent: dict[str, Any]) -> service.GivenBy:
-    """The program vouches, by its key; an address it names is kept, what else it says is its own affair."""
-    ip = consent.get("ip")
-    return service.GivenBy(
-        ip_address=ip if _is_address(ip) else None, user_id=None, api_key_id=str(g.api_key_id)
-    )
-
-
-def _is_address(value: object) -> bool:
-    if not isinstance(value, str) or len(value) > MAX_ADDRESS:
-        return False
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True

@@ -194,7 +194,7 @@ def payment_failed(top_up: TopUp) -> None:
     else:
         method.waits_for_customer = True
     row = db.session.get(AutoTopUp, top_up.customer_id)
-    if row is None or top_up.origin == "manual":
+    if row is None or top_up.origin != "automatic":
         notices.failed(top_up)
         return
     row.failures_in_row += 1

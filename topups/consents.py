@@ -18,7 +18,7 @@ from app.public_ids import new_public_id
 from topups.models import AutoTopUp, Consent
 
 TEXT_VERSION: Final = "2026-11"
-Kind = Literal["save_method", "automatic_top_up"]
+Kind = Literal["save_method", "automatic_top_up", "automatic_payment"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,14 @@ def short_text(kind: Kind) -> str:
         "creditor": provider.creditor_name,
         "creditor_id": provider.creditor_id,
     }
+    if kind == "automatic_payment":
+        return str(
+            gettext(
+                "I authorise %(provider)s to debit what is due on my invoices, each on its due date, through "
+                "%(creditor)s (creditor ID %(creditor_id)s), announced by e-mail on the day itself.",
+                **names,
+            )
+        )
     if kind == "automatic_top_up":
         return str(
             gettext(

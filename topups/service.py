@@ -36,7 +36,8 @@ from topups.pay_links import paid_ids as paid_pay_links
 from topups.pay_links import payments_of as pay_link_payments
 from topups.pay_links import request_key as pay_link_request_key
 from topups.pay_links import revoke as revoke_pay_link
-from topups.payments import Wish, find_top_up, request
+from topups.payments import Origin, Wish, find_by_key, find_top_up, request
+from topups.preview import set_usage_reader
 from topups.receipts import Receipt
 from topups.receipts import find as find_receipt
 from topups.refunding import (
@@ -96,8 +97,9 @@ def pay_with_mandate(
     purpose: Purpose = "balance",
     invoice_number: str | None = None,
     accepted_fee_micros: int = 0,
+    origin: Origin = "manual",
 ) -> TopUp:
-    """Charge a stored mandate now, at the customer's own request. See `payments.request`."""
+    """Charge a stored mandate now: at the customer's own request, or as agreed. See `payments.request`."""
     return request(
         Wish(
             customer_id=customer.customer_id,
@@ -107,6 +109,7 @@ def pay_with_mandate(
             purpose=purpose,
             invoice_number=invoice_number,
             accepted_fee_micros=accepted_fee_micros,
+            origin=origin,
         )
     )
 
@@ -164,6 +167,7 @@ __all__ = [
     "failure_text",
     "fee_of",
     "fee_payers",
+    "find_by_key",
     "find_method",
     "find_pay_link",
     "find_receipt",
@@ -202,6 +206,7 @@ __all__ = [
     "save_rule",
     "set_fee_vat_rate",
     "set_transfer_reference",
+    "set_usage_reader",
     "spare_micros",
     "summary",
     "switch_off",

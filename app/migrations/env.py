@@ -23,9 +23,12 @@ APPEND_ONLY = (
     "invoice_document",
     "invoice_number",
     "allocation",
+    "write_off",
 )
 # Of an issued document only what happens to it afterwards may change.
-CHANGEABLE_COLUMNS = {"invoice": ("settled_micros", "settled_at", "credited_cents")}
+CHANGEABLE_COLUMNS = {
+    "invoice": ("settled_micros", "settled_at", "credited_cents", "late_fee_cents", "written_off_micros")
+}
 
 
 def grant_rights(connection, role, owner):
