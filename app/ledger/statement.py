@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
-from sqlalchemy import Date, case, cast, func, or_, select
+from sqlalchemy import Date, case, cast, func, or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.config import settings
@@ -17,6 +17,36 @@ from app.ledger.models import Transfer
 from app.ledger.sides import AVAILABLE_SIDES
 
 USAGE: Final = "usage"
+# What a reader may ask to see alone; whatever is in none of these is seen among the rest.
+KINDS: Final[dict[str, frozenset[str]]] = {
+    "usage": frozenset({USAGE}),
+    "payments": frozenset(
+        {
+            "top_up",
+            "provisional",
+            "provisional_reversal",
+            "transfer_returned",
+            "refund",
+            "refund_failed",
+            "chargeback",
+            "chargeback_reversed",
+        }
+    ),
+    "invoices": frozenset(
+        {
+            "charge",
+            "separate_charge",
+            "separate_credits",
+            "separate_due",
+            "rounding",
+            "invoice_due",
+            "invoice_paid",
+            "invoice_reopened",
+            "credits_used",
+            "credits_to_balance",
+        }
+    ),
+}
 PAGE_ROWS: Final = 40
 _SIDES: Final = [side.value for side in AVAILABLE_SIDES]
 
@@ -48,9 +78,9 @@ def recent(customer_id: int, limit: int = 6, *, through: int | None = None) -> t
     return _read(customer_id, None, limit, through)
 
 
-def page(customer_id: int, before: date | None = None) -> Page:
-    """The page of whole days that ends before `before`, or the newest."""
-    found = _read(customer_id, before, PAGE_ROWS + 1)
+def page(customer_id: int, before: date | None = None, show: str | None = None) -> Page:
+    """The page of whole days that ends before `before`, or the newest; of one of `KINDS` where named."""
+    found = _read(customer_id, before, PAGE_ROWS + 1, show=show)
     if len(found) <= PAGE_ROWS:
         return Page(found, None)
     cut = found[-1].day
@@ -58,12 +88,16 @@ def page(customer_id: int, before: date | None = None) -> Page:
     if whole:
         return Page(whole, cut + timedelta(days=1))
     # One day alone overflows the page: show all of it.
-    day_rows = tuple(m for m in _read(customer_id, before, None) if m.day == cut)
+    day_rows = tuple(m for m in _read(customer_id, before, None, show=show) if m.day == cut)
     return Page(day_rows, cut)
 
 
 def _read(
-    customer_id: int, before: date | None, limit: int | None, through: int | None = None
+    customer_id: int,
+    before: date | None,
+    limit: int | None,
+    through: int | None = None,
+    show: str | None = None,
 ) -> tuple[Movement, ...]:
     zone = str(settings().timezone)
     local_day: ColumnElement[date] = cast(func.timezone(zone, Transfer.created_at), Date)
@@ -93,6 +127,7 @@ def _read(
         rows = rows.where(Transfer.number <= through)
     each = rows.subquery()
     last = func.max(each.c.number)
+    shown = each.c.kind.in_(KINDS[show]) if show else true()
     groups = (
         select(
             each.c.kind,
@@ -102,6 +137,7 @@ def _read(
             last.label("number"),
             func.sum(each.c.signed_micros).label("amount_micros"),
         )
+        .where(shown)
         .group_by(each.c.kind, each.c.day, each.c.island)
         .order_by(last.desc())
         .limit(limit)

@@ -1,7 +1,8 @@
-"""Movements with what lies behind them: how a top-up was paid, what is provisional, where to read on."""
+"""Movements with what lies behind them: how a top-up was paid, which invoice, where to read on."""
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from flask_babel import gettext
@@ -10,6 +11,7 @@ from app.i18n import day
 from app.ledger.statement import USAGE, Movement
 from app.ledger.wording import Described, describe, worth_telling
 from app.portal.links import link
+from invoicing import service as invoicing
 from topups import service as topups
 from topups.service import TopUp
 
@@ -30,17 +32,21 @@ LOOKED_UP: Final = 50
 
 
 def told(customer_id: int, movements: tuple[Movement, ...]) -> tuple[Described, ...]:
-    """Ready for the page. One statement more where top-ups are among them."""
+    """Ready for the page. A statement more where top-ups are among them, up to two where invoices are."""
     movements = worth_telling(movements)
     ids = {found[1] for m in movements if (found := TOP_UP.fullmatch(m.reference))}
     known = {t.top_up_id: t for t in topups.top_ups(customer_id, limit=LOOKED_UP)} if ids else {}
-    return tuple(_told(movement, known) for movement in movements)
+    numbers = invoicing.numbers_behind(customer_id, [m.reference for m in movements if m.kind in INVOICED])
+    return tuple(_told(movement, known, numbers.get(movement.reference)) for movement in movements)
 
 
-def _told(movement: Movement, known: dict[str, TopUp]) -> Described:
+def _told(movement: Movement, known: dict[str, TopUp], number: str | None) -> Described:
     row = describe(movement)
     if movement.kind == USAGE:
-        return replace(row, url=link("portal.usage"))
+        after = movement.day + timedelta(days=1)
+        return replace(row, url=link("usage.export", start=movement.day.isoformat(), end=after.isoformat()))
+    if number is not None:
+        return replace(row, url=link("invoicing.invoice", number=number), note=number)
     if movement.kind in INVOICED:
         return replace(row, url=link("invoicing.invoices"))
     found = TOP_UP.fullmatch(movement.reference)

@@ -86,9 +86,13 @@ def usage_csv() -> Response:
 def transactions() -> str:
     """Every movement of the balance, usage per day, by whole days."""
     before = _day(request.args.get("before"))
-    page = statement.page(g.customer.customer_id, before)
+    show = request.args.get("show")
+    show = show if show in statement.KINDS else None
+    page = statement.page(g.customer.customer_id, before, show)
     movements = told(g.customer.customer_id, page.movements)
-    return render_template("portal/transactions.html", movements=movements, before=before, older=page.older)
+    return render_template(
+        "portal/transactions.html", movements=movements, before=before, older=page.older, show=show
+    )
 
 
 @blueprint.get("/transactions.csv")

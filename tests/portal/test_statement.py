@@ -185,3 +185,28 @@ def test_all_movements_are_a_file_whose_balances_add_up_however_many_pages(
     )
     assert rows[-1] == ["2026-11-01 13:00:00+01:00", "Opgewaardeerd", "1.234567", "1.234567"]
     assert app.test_client().get("/transactions.csv").location.startswith("/sign-in")
+
+
+def test_one_kind_alone_keeps_the_balances_of_the_whole(app: Flask, clock: Clock) -> None:
+    customer_id = account()
+    for number, kind in enumerate(("top_up", "usage", "usage", "refund", "adjustment")):
+        clock.freeze(NOON + timedelta(hours=number))
+        move(customer_id, kind, 1_000_000, f"{kind}-{number}")
+
+    payments = statement.page(customer_id, show="payments")
+    assert [(row.kind, row.balance_micros) for row in payments.movements] == [
+        ("refund", 4_000_000),
+        ("top_up", 1_000_000),
+    ]
+    (usage,) = statement.page(customer_id, show="usage").movements
+    assert (usage.amount_micros, usage.balance_micros) == (2_000_000, 3_000_000)
+    assert statement.page(customer_id, show="invoices").movements == ()
+
+
+def test_the_page_shows_what_was_asked_for(app: Flask, client: FlaskClient) -> None:
+    acme, _ = customer_with_user()
+    move(acme, "top_up", 25_000_000, "topup-1-paid")
+    sign_in(client, "acme@tegoed.example")
+    assert "Topped up" in client.get("/transactions?show=payments").text
+    assert "There is nothing of this kind." in client.get("/transactions?show=invoices").text
+    assert "Topped up" in client.get("/transactions?show=whatever").text
