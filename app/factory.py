@@ -14,6 +14,7 @@ from app.customers import auth
 from app.customers import views as customers_views
 from app.customers.models import Customer
 from app.desk import closing as desk_closing
+from app.desk import bank as desk_bank
 from app.desk import invoices as desk_invoices
 from app.desk import prices as desk_prices
 from app.desk import views as desk_views
@@ -61,6 +62,7 @@ BLUEPRINTS = (
     desk_closing.blueprint,
     desk_invoices.blueprint,
     desk_prices.blueprint,
+    desk_bank.blueprint,
     desk_webhooks.blueprint,
     webhooks_api.blueprint,
     ledger_api.blueprint,

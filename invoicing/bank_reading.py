@@ -1,10 +1,10 @@
 """Reading bank transfers: what a run did, what is known of a payer, what a reversal takes back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, literal, select, union_all
 
 from app.customers.service import get_customers
 from app.db import db
@@ -45,34 +45,43 @@ class Report:
 
 def report(import_id: UUID) -> Report:
     """Raises UnknownEntry."""
-    run = db.session.get(BankImport, import_id)
-    if run is None:
+    found = _runs(select(BankImport.import_id).where(BankImport.import_id == import_id))
+    if not found:
         raise UnknownEntry
-    return reports([run])[0]
+    return found[0][1]
 
 
-def reports(runs: Iterable[BankImport]) -> list[Report]:
-    """In two statements at most, however many runs."""
-    runs = list(runs)
+def latest_runs(limit: int) -> list[tuple[BankImport, Report]]:
+    """The newest first, in one statement."""
+    newest = select(BankImport.import_id).order_by(BankImport.imported_at.desc()).limit(limit)
+    return _runs(newest)
+
+
+def _runs(wanted: Select[UUID]) -> list[tuple[BankImport, Report]]:
     rows = db.session.execute(
-        select(BankEntry.import_id, BankEntry.status, func.count())
-        .where(BankEntry.import_id.in_([run.import_id for run in runs]))
-        .group_by(BankEntry.import_id, BankEntry.status)
+        select(BankImport, BankEntry.status, func.count())
+        .outerjoin(BankEntry, BankEntry.import_id == BankImport.import_id)
+        .where(BankImport.import_id.in_(wanted))
+        .group_by(BankImport, BankEntry.status)
+        .order_by(BankImport.imported_at.desc(), BankImport.import_id)
     ).all()
+    runs = dict.fromkeys(row.BankImport for row in rows)
+    counts = {
+        run: {row.status: row.count for row in rows if row.BankImport is run and row.status} for run in runs
+    }
     return [
-        Report(
-            import_id=run.import_id,
-            file_name=run.file_name,
-            booked=run.booked,
-            duplicates=run.duplicates,
-            by_status={status: count for owner, status, count in rows if owner == run.import_id},
+        (
+            run,
+            Report(
+                import_id=run.import_id,
+                file_name=run.file_name,
+                booked=run.booked,
+                duplicates=run.duplicates,
+                by_status=counts[run],
+            ),
         )
         for run in runs
     ]
-
-
-def latest_runs(limit: int = 20) -> list[BankImport]:
-    return list(db.session.scalars(select(BankImport).order_by(BankImport.imported_at.desc()).limit(limit)))
 
 
 def incoming_of(entry: BankEntry) -> Incoming:
@@ -87,25 +96,24 @@ def incoming_of(entry: BankEntry) -> Incoming:
 
 
 def known_of(clues: Iterable[Clues], ibans: Iterable[str]) -> dict[str, Known]:
-    """What exists of these clues, by the payer's account ("" for those without): three statements."""
+    """What exists of these clues, by the payer's account ("" for those without): three statements at most."""
     clues = list(clues)
     numbers = {number for one in clues for number in one.all_numbers}
-    owners = db.session.execute(
-        select(InvoiceNumber.number, InvoiceNumber.customer_id).where(InvoiceNumber.number.in_(numbers))
-    ).all()
     wanted = sorted({iban for iban in ibans if iban})
     payers: dict[str, set[int]] = {iban: set() for iban in wanted}
-    for iban, customer_id in db.session.execute(
-        select(PayerAccount.iban, PayerAccount.customer_id).where(PayerAccount.iban.in_(wanted))
-    ):
-        payers[iban].add(customer_id)
-    named = {row.customer_id for row in owners}
+    owners: dict[str, int] = {}
+    for iban, number, customer_id in _owners(numbers, wanted):
+        if iban:
+            payers[iban].add(customer_id)
+        else:
+            owners[number] = customer_id
     paying = {customer_id for ids in payers.values() for customer_id in ids}
-    customers = get_customers({customer for one in clues for customer in one.customers})
-    invoices = _invoices(named, {row.number for row in owners}, paying)
+    named = {customer for one in clues for customer in one.customers}
+    customers = get_customers(named) if named else {}
+    invoices = _invoices(owners, paying) if owners or paying else []
     return {
         iban: Known(
-            invoices={one.number: one for one in invoices if one.number in numbers},
+            invoices={one.number: one for one in invoices if one.number in owners},
             customers=frozenset(key for key, one in customers.items() if one.status == "active"),
             payers=frozenset(payers.get(iban, ())),
             open_of_payers=tuple(
@@ -118,20 +126,36 @@ def known_of(clues: Iterable[Clues], ibans: Iterable[str]) -> dict[str, Known]:
     }
 
 
-def _invoices(named: set[int], numbers: set[str], paying: set[int]) -> list[OpenInvoice]:
+def _owners(numbers: set[str], ibans: list[str]) -> list[tuple[str, str, int]]:
+    """(account, "", customer) and ("", document number, customer), from the two look-up tables at once."""
+    if not numbers and not ibans:
+        return []
+    none = literal("")
+    accounts = select(PayerAccount.iban, none, PayerAccount.customer_id).where(PayerAccount.iban.in_(ibans))
+    documents = select(none, InvoiceNumber.number, InvoiceNumber.customer_id).where(
+        InvoiceNumber.number.in_(numbers)
+    )
+    return [
+        (iban, number, owner) for iban, number, owner in db.session.execute(union_all(accounts, documents))
+    ]
+
+
+def _invoices(owners: Mapping[str, int], paying: set[int]) -> list[OpenInvoice]:
     """Invoices that are named, and all open ones of customers whose account pays; the oldest first."""
     is_open = Invoice.settled_micros < Invoice.due_cents * 10_000
+    is_named = Invoice.customer_id.in_(set(owners.values())) & Invoice.number.in_(owners)
     rows = db.session.scalars(
         select(Invoice)
-        .where(
-            Invoice.kind == INVOICE,
-            (Invoice.customer_id.in_(named) & Invoice.number.in_(numbers))
-            | (Invoice.customer_id.in_(paying) & is_open),
-        )
+        .where(Invoice.kind == INVOICE, is_named | (Invoice.customer_id.in_(paying) & is_open))
         .order_by(Invoice.issued_at, Invoice.number)
     )
-    return [OpenInvoice(number=i.number, customer_id=i.customer_id, outstanding_micros=i.outstanding_micros)
-            for i in rows]  # fmt: skip
+    return [open_invoice_of(invoice) for invoice in rows]
+
+
+def open_invoice_of(invoice: Invoice) -> OpenInvoice:
+    return OpenInvoice(
+        number=invoice.number, customer_id=invoice.customer_id, outstanding_micros=invoice.outstanding_micros
+    )
 
 
 def originals(entry: BankEntry) -> list[BankEntry]:
