@@ -1,7 +1,8 @@
 """`make bench`: the benchmarks beside their yardsticks, in one run. Prints a table, writes var/bench.json.
 
-About six minutes. `STORED=n` says how many events are stored for the last row (1,000,000; `FULL=1`:
-20,000,000), `ONLY=batches,singles` runs less (PARTS lists them all), `SECONDS` makes each load longer.
+About ten minutes. `STORED=n` says how many events are stored for metering's last row (1,000,000; `FULL=1`:
+20,000,000), `CUSTOMERS=n` for how many customers a month is closed (20,000), `ONLY=batches,close` runs less
+(PARTS lists them all), `SECONDS` makes each load longer.
 """
 
 import json
@@ -17,13 +18,21 @@ from typing import Any, Final, Self
 
 from tests.bench import rows as bench
 from tests.bench.charge_latency import charge_latency
+from tests.bench.closing import close_month, close_ten_times_the_events
+from tests.bench.killed import killed
+from tests.bench.papers import pdfs, ubl
 from tests.bench.profile import profile_batches
 from tests.bench.rows import Row
 from tests.bench.stage import Stage, stage
 
-PARTS: Final = ("batches", "singles", "one", "reads", "half", "latency", "stored", "profile")
+METERING: Final = ("batches", "singles", "one", "reads", "half", "latency", "stored", "profile")
+MONTH: Final = ("killed", "close", "close_events", "pdf", "ubl")
+PARTS: Final = METERING + MONTH
 FULL_EVENTS: Final = 20_000_000
 DEFAULT_EVENTS: Final = 1_000_000
+DEFAULT_CUSTOMERS: Final = 20_000
+KILLED_CUSTOMERS: Final = 1_000
+PRINTED: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class Options:
     parts: tuple[str, ...]
     seconds: float
     stored_events: int
+    customers: int
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -41,7 +51,12 @@ class Options:
         unknown = set(parts) - set(PARTS)
         if unknown:
             sys.exit(f"ONLY: {', '.join(sorted(unknown))} is none of {', '.join(PARTS)}")
-        return cls(parts, float(environ.get("SECONDS", "8")), int(environ.get("STORED", default)))
+        return cls(
+            parts,
+            float(environ.get("SECONDS", "8")),
+            int(environ.get("STORED", default)),
+            int(environ.get("CUSTOMERS", DEFAULT_CUSTOMERS)),
+        )
 
 
 def main() -> None:
@@ -70,6 +85,16 @@ def main() -> None:
 
 def _measure(running: Stage, options: Options) -> tuple[list[Row], dict[str, float]]:
     rows = _Rows()
+    profile: dict[str, float] = {}
+    if set(options.parts) & set(METERING):
+        profile = _metering(running, options, rows)
+    if set(options.parts) & set(MONTH):
+        with running.app.app_context():
+            _month(running, options, rows)
+    return rows, profile
+
+
+def _metering(running: Stage, options: Options, rows: "_Rows") -> dict[str, float]:
     seconds, parts = options.seconds, options.parts
     bench.warm_up(running, seconds)
     batches = single = None
@@ -90,11 +115,27 @@ def _measure(running: Stage, options: Options) -> tuple[list[Row], dict[str, flo
         rows.append(charge_latency(running, seconds))
     if "stored" in parts and batches is not None:
         rows.append(bench.stored(running, options.stored_events, seconds, batches))
-    profile: dict[str, float] = {}
-    if "profile" in parts:
-        with running.app.app_context():
-            profile = profile_batches(running)
-    return rows, profile
+    if "profile" not in parts:
+        return {}
+    with running.app.app_context():
+        return profile_batches(running)
+
+
+def _month(running: Stage, options: Options, rows: "_Rows") -> None:
+    parts, customers = set(options.parts), options.customers
+    printed = min(PRINTED, customers)
+    if "killed" in parts:
+        rows.append(killed(running, min(KILLED_CUSTOMERS, customers)))
+    if not parts & {"close", "close_events", "pdf", "ubl"}:
+        return
+    usual, month = close_month(running, customers)
+    rows.append(usual)
+    if "close_events" in parts:
+        rows.append(close_ten_times_the_events(running, usual, customers))
+    if "pdf" in parts:
+        rows.extend(pdfs(running, month, printed))
+    if "ubl" in parts:
+        rows.extend(ubl(running, month, printed))
 
 
 class _Rows(list[Row]):
@@ -107,13 +148,14 @@ class _Rows(list[Row]):
     def append(self, row: Row) -> None:
         """Show it and keep it."""
         super().append(row)
-        yard = "" if row.yardstick is None else f"{row.yardstick:,.0f}"
+        yard = "" if row.yardstick is None else f"{row.yardstick:,.{0 if row.yardstick >= 100 else 1}f}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         reach = "" if row.reach is None else f"{row.reach:.2f}"
         shares = " ".join(f"{part} {share:.0%}" for part, share in row.notes["share_of_cores"].items())
-        value = f"{row.value:,.0f}" if row.unit != "ms" else f"{row.value:.1f}"
+        p99 = f"{row.notes['p99_ms']:.1f}" if "p99_ms" in row.notes else ""
+        value = f"{row.value:,.1f}" if row.unit in {"ms", "s", "PDF/s"} else f"{row.value:,.0f}"
         name = f"{row.name} ({row.unit})"
-        _say(f"{name:<62}{value:>10}  {yard:>10}{ratio:>7}{reach:>7}{row.notes['p99_ms']:>8.1f}  {shares}")
+        _say(f"{name:<62}{value:>10}  {yard:>10}{ratio:>7}{reach:>7}{p99:>8}  {shares}")
 
     def extend(self, rows: Iterable[Row]) -> None:
         """Show them and keep them."""

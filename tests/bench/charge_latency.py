@@ -27,16 +27,15 @@ from urllib.parse import urlsplit
 from app.config import Settings
 from app.customers.service import get_customer
 from app.db import db, in_unit_of_work
-from app.embedded import BASE_ENV
 from app.factory import create_app
 from app.jobs import QUEUES, queue_named
 from app.ledger.accounts import open_account
 from app.public_ids import customer_of
-from app.run.plan import ROOT
-from app.run.processes import end, spawn, wait_until
+from app.run.processes import end, wait_until
 from tests.bench.load import send_events
 from tests.bench.rows import Row
-from tests.bench.stage import Stage, _free_port
+from tests.bench.stage import Stage, free_port
+from tests.bench.workers import environment, start
 from topups import service
 
 CUSTOMERS: Final = 200
@@ -82,35 +81,16 @@ def charge_latency(stage: Stage, seconds: float) -> Row:
 
 @contextmanager
 def _sandbox_and_workers(stage: Stage) -> Iterator[tuple[Settings, "_Control"]]:
-    port = _free_port()
+    port = free_port()
     home = Path(tempfile.mkdtemp(prefix="tegoed-bench-charges-"))
     settings = replace(
         stage.settings, mollie_api_url=f"http://127.0.0.1:{port}", mollie_webhook_url=stage.url
     )
-    environment = BASE_ENV | {
-        "SECRET_KEY": settings.secret_key,
-        "DATABASE_URL": settings.database_url,
-        "OWNER_DATABASE_URL": settings.owner_database_url,
-        "REDIS_URL": settings.redis_url,
-        "PUBLIC_URL": settings.public_url,
-        "MOLLIE_API_KEY": settings.mollie_api_key,
-        "MOLLIE_API_URL": settings.mollie_api_url,
-        "MOLLIE_WEBHOOK_URL": stage.url,
-        "SMTP_HOST": "127.0.0.1",
-        "SMTP_PORT": "1",
-        "TEGOED_HOME": str(home),
-        "LOG_FORMAT": "text",
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
     commands = [("topups.sandbox", "--port", str(port), "--state", str(home / "sandbox.json"))]
     commands += [("app.worker", *names) for names in WORKERS]
     running: list[subprocess.Popen[bytes]] = []
     try:
-        for command in commands:
-            with (home / f"{command[0]}.log").open("ab") as output:
-                running.append(
-                    spawn([sys.executable, "-m", *command], env=environment, output=output, cwd=ROOT)
-                )
+        running += start(commands, environment(settings, home), home)
         control = _Control(port)
         if not wait_until(control.answers, timeout_seconds=30):
             sys.exit("the sandbox does not answer")

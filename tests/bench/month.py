@@ -207,7 +207,9 @@ def _amounts(each: int) -> list[tuple[object, ...]]:
             priced.append((price, quantity, catalog.gross(price, VAT)(quantity, each)))
         whole, before = sum(gross for _, _, gross in priced), 0
         for place, (code, (price, quantity, gross)) in enumerate(zip(METERS, priced, strict=True)):
-            rows.append((variant, place, code, price.meter_id, price.price_id, quantity, gross, before, whole))
+            rows.append(
+                (variant, place, code, price.meter_id, price.price_id, quantity, gross, before, whole)
+            )
             before += gross
     return rows
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from metering import meters
 CUSTOMERS: Final = 10_000
 FIRST_ID: Final = 1_000
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
+CORES: Final = os.cpu_count() or 1
 
 _CUSTOMERS = """
 INSERT INTO customer (customer_id, reference, name, email, kind, country, locale, currency, address_line1,
@@ -91,6 +92,11 @@ class Stage:
             "postgres": _cpu_of_family(self.postgres_process.pid),
         }
 
+    @staticmethod
+    def cpu_of(processes: Sequence[subprocess.Popen[bytes]]) -> dict[str, float]:
+        """Processor time that these processes of ours have used so far, together."""
+        return {"workers": sum(_cpu_of_family(process.pid) for process in processes)}
+
     def peak_memory_mb(self) -> float:
         """The highest resident memory that a web process has had."""
         return max((_peak_mb(process.pid) for process in in_session(self.web_process.pid)), default=0.0)
@@ -113,7 +119,7 @@ def stage() -> Iterator[Stage]:
         running.append(redis.start(directory / "redis.log"))
         password = secrets.token_hex(16)
         postgres.provision({OWNER: password, ROLE: password})
-        port = _free_port()
+        port = free_port()
         plan = Plan({"TEGOED_DEMO": "0"}, directory, Addresses(port, 1, 1, 1))
         environment = BASE_ENV | plan.environment(
             secret_key=secrets.token_hex(32),
@@ -171,7 +177,7 @@ def _listens(plan: Plan) -> bool:
         return probe.connect_ex(("127.0.0.1", plan.addresses.web_port)) == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return cast("int", probe.getsockname()[1])

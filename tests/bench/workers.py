@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from redis import Redis
-from rq import Queue, Worker
+from rq import Queue
 
 from app.config import Settings
 from app.embedded import BASE_ENV
 from app.jobs import QUEUES
 from app.run.plan import ROOT
 from app.run.processes import end, spawn, wait_until
+from tests.killed_close import registered
 
 PATIENCE_SECONDS: Final = 120
 
@@ -60,13 +61,11 @@ def start(
 def workers(settings: Settings, *queues: Sequence[str]) -> Iterator[list[subprocess.Popen[bytes]]]:
     """A worker per sequence of queues, each of them waiting for work when this is entered."""
     home = Path(tempfile.mkdtemp(prefix="tegoed-bench-workers-"))
-    known = count(settings)
     running: list[subprocess.Popen[bytes]] = []
     try:
         running += start([("app.worker", *names) for names in queues], environment(settings, home), home)
-        if not wait_until(
-            lambda: count(settings) >= known + len(queues), timeout_seconds=PATIENCE_SECONDS
-        ):
+        pids = {process.pid for process in running}
+        if not wait_until(lambda: pids <= registered(settings), timeout_seconds=PATIENCE_SECONDS):
             sys.exit(f"the workers do not start:\n{(home / 'app.worker.log').read_text()}")
         yield running
     finally:
@@ -75,14 +74,7 @@ def workers(settings: Settings, *queues: Sequence[str]) -> Iterator[list[subproc
         shutil.rmtree(home, ignore_errors=True)
 
 
-def count(settings: Settings) -> int:
-    """How many workers have registered."""
-    with Redis.from_url(settings.redis_url) as redis:
-        return Worker.count(connection=redis)
-
-
 def forget_jobs(settings: Settings) -> None:
     """Empty all queues."""
     with Redis.from_url(settings.redis_url) as redis:
-        for name in QUEUES:
-            Queue(name, connection=redis).empty()
+        redis.delete(*(Queue(name, connection=redis).key for name in QUEUES))
