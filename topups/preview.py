@@ -1,19 +1,29 @@
 """What a rule would have done with last month's use: on which days it would have charged, and how much.
 
 `charges_of` is pure. The month is replayed day by day from the balance it began with; what really came in is
-left out, since the rule would have stood in its place.
+left out, since the rule would have stood in its place. Usage counts on the day it happened, as on the invoice
+of its month, and not on the day it was debited.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from app.clock import utc_now
 from app.config import settings
 from app.i18n import local_date
-from app.ledger.by_day import balance_before, used_by_day
+from app.ledger.by_day import balance_before
 from topups.decisions import Limits, Reason, Rule, Situation, decide
 from topups.situation import limits
+
+# Called with the customer's id, the first day, and the day after the last; micros by the day of the events.
+UsageReader = Callable[[int, date, date], Mapping[date, int]]
+_subscribed: dict[str, UsageReader] = {}
+
+
+def set_usage_reader(reader: UsageReader) -> None:
+    """Say who knows what a customer used: `reader(customer_id, first, end)`."""
+    _subscribed["usage"] = reader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +101,26 @@ def preview(customer_id: int, rule: Rule, calendar_micros: int | None) -> Previe
     """Last month under this rule; None for a customer who used nothing then."""
     first = local_date(utc_now()).replace(day=1)
     month = (first - timedelta(days=1)).replace(day=1)
-    since, until = _begin(month), _begin(first)
-    used = used_by_day(customer_id, since, until)
+    used = _used(customer_id, month, first)
     if not used:
         return None
     days = [month + timedelta(days=number) for number in range((first - month).days)]
     charges = charges_of(
         rule,
         limits(),
-        begins_with_micros=max(balance_before(customer_id, since), rule.threshold_micros),
+        begins_with_micros=max(balance_before(customer_id, _begin(month)), rule.threshold_micros),
         used_by_day=used,
         days=days,
         calendar_micros=calendar_micros,
     )
     return Preview(month=month, used_micros=sum(used.values()), charges=charges)
+
+
+def _used(customer_id: int, month: date, end: date) -> Mapping[date, int]:
+    reader = _subscribed.get("usage")
+    if reader is None:
+        raise RuntimeError("nobody has said who knows the usage")
+    return reader(customer_id, month, end)
 
 
 def _begin(day: date) -> datetime:

@@ -5,9 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from app.db import db, in_unit_of_work
+from app.db import in_unit_of_work
 from app.i18n import local_date
+from app.money import cents_of_micros
+from metering.usage import roll_up
 from tests.fixtures.product import Clock
+from tests.fixtures.shop import AFTER_OCTOBER, Shop
 from tests.topups.conftest import EURO, Story
 from topups import service
 from topups.calendar_day import first_of_next_month
@@ -138,14 +141,18 @@ def test_a_month_is_replayed_day_by_day() -> None:
     assert replayed(rule(), {}) == []
 
 
-def test_the_preview_reads_last_months_use(monthly: Story) -> None:
-    assert preview(monthly.customer_id, rule(), None) is None
-    monthly.use(4)
-    monthly.pass_time(days=1)
-    monthly.use(7)
-    monthly.pass_time(days=15)
-    db.session.rollback()
-    seen = in_unit_of_work(preview, monthly.customer_id, rule(), None)
+def test_the_preview_counts_usage_in_the_month_of_its_invoice_whenever_it_was_debited(shop: Shop) -> None:
+    acme = shop.customer("acme")
+    assert preview(acme, rule(), None) is None
+    shop.use_42_40("acme")
+    shop.clock.travel_to(datetime(2026, 10, 31, 23, 30, tzinfo=UTC))
+    shop.use("acme", requests=3, generated=90_000, at=datetime(2026, 10, 31, 22, 30, tzinfo=UTC))
+    shop.use("acme", requests=1, at=datetime(2026, 10, 31, 23, 10, tzinfo=UTC))
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    in_unit_of_work(roll_up)
+    seen = in_unit_of_work(preview, acme, rule(), None)
     assert seen is not None
-    assert (seen.month.day, seen.month.month, seen.used_micros) == (1, 11, 11 * EURO)
-    assert [(charge.day.day, charge.amount_micros) for charge in seen.charges] == [(20, 25 * EURO)]
+    assert (seen.month.day, seen.month.month) == (1, 10)
+    assert cents_of_micros(seen.used_micros) == shop.invoice("acme").total_cents
+    assert {charge.day.day for charge in seen.charges} == {12}
