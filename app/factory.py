@@ -13,8 +13,8 @@ from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
 from app.customers.models import Customer
-from app.desk import closing as desk_closing
 from app.desk import bank as desk_bank
+from app.desk import closing as desk_closing
 from app.desk import invoices as desk_invoices
 from app.desk import prices as desk_prices
 from app.desk import views as desk_views
@@ -37,8 +37,6 @@ from invoicing import (
     pay_views,
     payments_api,
     plans_api,
-    subscription_closing,
-    subscriptions_api,
 )
 from invoicing import cli as invoicing_cli
 from invoicing import service as invoicing
@@ -88,11 +86,10 @@ BLUEPRINTS = (
     plans_api.blueprint,
     charges_api.blueprint,
     invoicing_views.blueprint,
-)
-    subscriptions_api.blueprint,
-COMMANDS = (
     pay_views.blueprint,
     payments_api.blueprint,
+)
+COMMANDS = (
     ledger_cli.group,
     metering_cli.group,
     topups_cli.group,
@@ -115,10 +112,9 @@ SCHEDULE = (
     Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
     Recurring("invoicing.bank_jobs.match_waiting", timedelta(minutes=5), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
-    Recurring("invoicing.subscription_jobs.bill_due", timedelta(hours=1), "bulk"),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
-    Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
     Recurring("app.webhooks.forgetting.forget_old", timedelta(days=1), "bulk"),
+    Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),
     Recurring("app.ledger.jobs.expire_holds", timedelta(minutes=1), "bulk"),
     Recurring("app.ledger.jobs.expire_grants", timedelta(minutes=10), "bulk"),
     Recurring("app.api.forget_old_keys", timedelta(hours=1), "bulk"),
@@ -153,15 +149,22 @@ def _subscribe() -> None:
     metering.set_tax_resolver(invoicing.resolve_tax)
     metering.set_attention_job("topups.jobs.evaluate")
     topups.set_fee_vat_rate(_vat_rate)
+    topups.set_usage_reader(_used_by_day)
     topups.on_money_arrived(invoicing.money_arrived)
     topups.on_money_left(invoicing.money_left)
-    topups.set_usage_reader(_used_by_day)
     topups.set_transfer_reference(invoicing.top_up_reference_of)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
     holds.check_holds_with(alerts.refuse_spending)
+    extras.add_charge_source("one_off", charges.Waiting())
+
+
+def _used_by_day(customer_id: int, first: date, end: date) -> dict[date, int]:
+    used: dict[date, int] = {}
+    for row in metering.usage_by_day(customer_id, first, end):
+        used[row.day] = used.get(row.day, 0) + row.charge_micros
+    return used
 
 
 def _vat_rate(customer: Customer, on: date) -> Decimal:
     facts = metering.CustomerFacts(customer.customer_id, customer.kind, customer.country, customer.vat_number)
     return invoicing.resolve_tax(facts, on).rate
-    extras.add_charge_source("one_off", charges.Waiting())
