@@ -90,6 +90,22 @@ class Settings:
     close_delay_hours: int = 2
     payment_term_days: int = 14
     small_due_micros: int = 1_000_000
+    # Documents of subscriptions go out so many days before the days they are for.
+    subscription_lead_days: int = 14
+    # Due on the first of those days; else by the customer's payment term.
+    subscription_due_at_start: bool = True
+
+    # Dunning: days before and after the due date; the grace runs from the final demand.
+    dunning_upcoming_days: int = 3
+    dunning_reminder_days: int = 7
+    dunning_second_reminder_days: int = 21
+    dunning_late_fee_days: int = 35
+    dunning_final_demand_days: int = 42
+    dunning_grace_days: int = 7
+    dunning_suspends: bool = True
+    # What the terms ask of who pays late: nothing, wik (the Dutch legal scale), an amount or a percentage.
+    late_fee_business: str = ""
+    late_fee_consumer: str = ""
 
     top_up_minimum_micros: int = 10_000_000
     top_up_maximum_micros: int = 250_000_000
@@ -146,6 +162,7 @@ class Settings:
             (_is_http(self.public_url), "PUBLIC_URL: must be an http(s) URL"),
             (self.default_locale in ("nl", "en"), "DEFAULT_LOCALE: must be nl or en"),
             (self.currency == "EUR", "CURRENCY: only EUR is supported"),
+            (0 <= self.subscription_lead_days <= 60, "SUBSCRIPTION_LEAD_DAYS: must be 0 to 60"),
             (0 < self.event_max_age_days <= 400, "EVENT_MAX_AGE_DAYS: must be 1 to 400"),
             (
                 0 < self.top_up_minimum_micros <= self.top_up_maximum_micros,

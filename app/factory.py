@@ -37,6 +37,8 @@ from invoicing import (
     pay_views,
     payments_api,
     plans_api,
+    subscription_closing,
+    subscriptions_api,
 )
 from invoicing import cli as invoicing_cli
 from invoicing import service as invoicing
@@ -85,6 +87,7 @@ BLUEPRINTS = (
     bank_api.blueprint,
     plans_api.blueprint,
     charges_api.blueprint,
+    subscriptions_api.blueprint,
     invoicing_views.blueprint,
     pay_views.blueprint,
     payments_api.blueprint,
@@ -110,6 +113,7 @@ SCHEDULE = (
     Recurring("invoicing.jobs.close_due", timedelta(minutes=10)),
     Recurring("invoicing.jobs.tell_overdue", timedelta(hours=12), "bulk"),
     Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
+    Recurring("invoicing.subscription_jobs.bill_due", timedelta(hours=1), "bulk"),
     Recurring("invoicing.bank_jobs.match_waiting", timedelta(minutes=5), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
@@ -156,6 +160,7 @@ def _subscribe() -> None:
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
     holds.check_holds_with(alerts.refuse_spending)
     extras.add_charge_source("one_off", charges.Waiting())
+    extras.add_charge_source("subscription", subscription_closing.Waiting())
 
 
 def _used_by_day(customer_id: int, first: date, end: date) -> dict[date, int]:
