@@ -31,6 +31,7 @@ from invoicing import api as invoicing_api
 from invoicing import (
     bank_api,
     charges,
+from invoicing import archive_views
     charges_api,
     credit_api,
     extras,
@@ -96,6 +97,7 @@ COMMANDS = (
     ledger_cli.group,
     metering_cli.group,
     topups_cli.group,
+    archive_views.blueprint,
     invoicing_cli.group,
     cli.jobs,
     cli.users,

@@ -51,9 +51,15 @@ def find(invoice: Invoice, kind: str = PDF) -> InvoiceDocument:
     )
     if document is None:
         raise Held if is_held(invoice) else Rendering
-    if hashlib.sha256(document.content).hexdigest() != document.sha256:
-        raise DocumentDamaged(f"{kind} of {invoice.number}")
+    intact(document, invoice)
     return document
+
+
+def intact(document: InvoiceDocument, invoice: Invoice) -> bytes:
+    """The stored bytes, if they are those that were stored. Raises DocumentDamaged."""
+    if hashlib.sha256(document.content).hexdigest() != document.sha256:
+        raise DocumentDamaged(f"{document.kind} of {invoice.number}")
+    return document.content
 
 
 def stored_kinds(invoice: Invoice) -> list[str]:

@@ -74,3 +74,8 @@ class Held(Conflict):
 class NothingToInvoice(NotFound):
     code = "nothing_to_invoice"
     title = lazy_gettext("There is nothing to invoice yet.")
+
+
+class NoDocuments(NotFound):
+    code = "no_documents"
+    title = lazy_gettext("There are no documents of this year.")

@@ -15,7 +15,7 @@ from app.db import in_unit_of_work
 from app.errors import AppError, NotFound
 from app.i18n import money
 from app.ledger import service as ledger
-from invoicing import history, pages, service, wording
+from invoicing import archive, history, pages, service, wording
 from invoicing.api import file_response, itemised_response
 from invoicing.pay_form import PayForm
 from invoicing.payment_orders import Payable
@@ -80,6 +80,7 @@ def invoices() -> ResponseReturnValue:
         move_key=secrets.token_hex(16),
         after=after,
         tags=TAGS,
+        years=archive.years(g.customer.customer_id),
         w=wording,
     )
 
