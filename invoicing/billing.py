@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.money import cents_of_micros, decimal_of_micros, micros_of, micros_of_cents
-from invoicing.lines import Line, MeterUsage, lines_of
+from invoicing.lines import Line, MeterUsage, lines_of, nothing_line
 from invoicing.tax import Treatment
 from invoicing.totals import Totals, totals_of
 
@@ -50,6 +50,7 @@ class PeriodFacts:
 
     Corrections of earlier periods that this one bills are among the lines and the debits. What is billed
     beside usage was not debited as usage: fees were paid already, charges are debited by the close.
+    `treatment` is that of most products.
     """
 
     customer_id: int
@@ -59,6 +60,7 @@ class PeriodFacts:
     corrections: tuple[Line, ...]
     prepaid_debited_micros: int
     promo_debited_micros: Mapping[Treatment, int]
+    treatment: Treatment | None = None
     fees: PaidFees | None = None
     charges: tuple[Charge, ...] = ()
 
@@ -111,3 +113,12 @@ def prepare(facts: PeriodFacts) -> Prepared:
     lines = (*lines_of(facts.usage), *facts.corrections, *beside)
     totals = totals_of(((line.treatment, line.net_cents) for line in lines), facts.promo_debited_micros)
     return Prepared(facts, lines, totals)
+
+
+def with_nothing_used(prepared: Prepared, names: Mapping[str, str]) -> Prepared:
+    """The same with something to stand on it, where its document is wanted although it bills nothing."""
+    treatment = prepared.facts.treatment
+    if treatment is None or any(line.quantity for line in prepared.lines):
+        return prepared
+    lines = (nothing_line(treatment=treatment, names=names),)
+    return Prepared(prepared.facts, lines, totals_of([(treatment, 0)]))

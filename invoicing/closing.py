@@ -10,6 +10,7 @@ from datetime import date
 from typing import Final
 
 import structlog
+from flask_babel import lazy_gettext
 
 from app.clock import utc_now
 from app.config import settings
@@ -21,7 +22,7 @@ from app.ledger.service import Balance
 from app.ledger.sides import Posting, Side
 from app.money import micros_of_cents
 from invoicing import balance_block, extras, metered, reading
-from invoicing.billing import Prepared, prepare
+from invoicing.billing import Prepared, prepare, with_nothing_used
 from invoicing.billing_terms import terms_of_each
 from invoicing.due import Settlement, settle
 from invoicing.issuing import Issued, Settled, issue
@@ -30,6 +31,7 @@ from invoicing.wording import gettext, month_and_year
 
 _log = structlog.get_logger("invoicing")
 CHUNK_SIZE: Final = 50
+_NOTHING_USED: Final = lazy_gettext("No usage in this period")
 
 
 @dataclass
@@ -144,9 +146,12 @@ def _settle(prepared: Prepared) -> Settled | None:
     facts = prepared.facts
     extras.take(facts)
     _book(prepared)
+    customer = customers.get_customer(facts.customer_id)
     if prepared.is_empty:
-        return None
-    newer = metered.debited_after(facts.customer_id, facts.period_start, facts.period_end)
+        if not customer.invoice_empty_periods:
+            return None
+        prepared = with_nothing_used(prepared, extras.in_all_languages(_NOTHING_USED))
+    newer = metered.debited_after(facts.customer_id, facts.period_start)
     balance = ledger.get_balance(facts.customer_id)
     settlement = settle(
         total_cents=prepared.totals.total_cents,
@@ -160,7 +165,6 @@ def _settle(prepared: Prepared) -> Settled | None:
     _move(prepared, "credits_used", Side.CREDITS, Side.PREPAID, credits_micros)
     _move(prepared, "invoice_due", Side.RECEIVABLE, Side.PREPAID, due_micros)
     rows = _balance_rows(prepared, settlement, balance, newer.total_micros)
-    customer = customers.get_customer(facts.customer_id)
     if prepared.sign > 0:
         return Settled(prepared, settlement, rows, customer)
     corrected = min((line.correction_of for line in prepared.lines if line.correction_of), default=None)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from flask_babel import lazy_gettext
 
+from app.errors import Text
 from app.i18n import LANGUAGES, in_locale
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
@@ -83,15 +84,16 @@ def fees_of(customer_id: int, start: date, end: date, treatment: Treatment) -> P
         return None
     gross_cents = cents_of_micros(gross_micros)
     return PaidFees(
-        fee_line(gross_cents=gross_cents, treatment=treatment, names=_in_all_languages()), gross_micros
+        fee_line(gross_cents=gross_cents, treatment=treatment, names=in_all_languages(_FEES)), gross_micros
     )
 
 
-def _in_all_languages() -> dict[str, str]:
+def in_all_languages(text: Text) -> dict[str, str]:
+    """A text of ours in every language that a document may have."""
     names: dict[str, str] = {}
     for language in LANGUAGES:
         with in_locale(language):
-            names[language] = str(_FEES)
+            names[language] = str(text)
     return names
 
 

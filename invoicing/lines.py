@@ -16,8 +16,8 @@ from invoicing.totals import cents
 
 # What a line's quantity counts: units of the meter, a tier's flat amount, packages, events, or the value
 # that a percentage is taken of. A correction is usage of an earlier period; fees are what paying cost, a
-# charge is anything else that was agreed.
-LineKind = Literal["units", "flat", "packages", "events", "value", "correction", "fees", "charge"]
+# charge is anything else that was agreed; nothing stands on an invoice that bills nothing.
+LineKind = Literal["units", "flat", "packages", "events", "value", "correction", "fees", "charge", "nothing"]
 KINDS: Final[dict[str, LineKind]] = {
     "units": "units",
     "flat": "flat",
@@ -183,4 +183,19 @@ def charge_line(
         treatment=treatment,
         supplied_from=first,
         supplied_until=last,
+    )
+
+
+def nothing_line(*, treatment: Treatment, names: Mapping[str, str]) -> Line:
+    """The line of a document without anything to bill: it must have one (EN 16931, BR-16)."""
+    return Line(
+        kind="nothing",
+        meter="",
+        names=dict(names),
+        unit="",
+        quantity=Decimal(1),
+        unit_price=Decimal(0),
+        price_base=1,
+        net_cents=0,
+        treatment=treatment,
     )

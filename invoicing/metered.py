@@ -10,19 +10,19 @@ from typing import Final
 
 from app.clock import utc_now
 from app.config import settings
+from app.customers import service as customers
 from app.customers.models import Customer
-from app.ledger import service as ledger
+from app.i18n import local_date
 from invoicing import extras, tax
 from invoicing.billing import PeriodFacts
 from invoicing.lines import KINDS, Line, MeterUsage, Part, correction_line
-from invoicing.tax import Buyer, Treatment
+from invoicing.tax import SPECIAL, Buyer, Treatment
 from metering import service as metering
-from metering.service import CustomerFacts, PeriodUsage, TaxTreatment
+from metering.service import Correction, CustomerFacts, PeriodUsage, PriceUsage, TaxTreatment
 from topups import service as topups
 
 PeriodKey = tuple[int, date]
 _PAGE: Final = 1000
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,17 @@ class PeriodMissing(RuntimeError):
 
 def resolve_tax(facts: CustomerFacts, on: date) -> TaxTreatment:
     """The treatment that metering freezes for a customer's period."""
-    buyer = Buyer(facts.country, facts.kind == "business", facts.vat_number)
-    treatment = tax.treatment_of(buyer, on, seller_country=settings().provider.country)
-    return TaxTreatment(str(treatment.category), treatment.percent)
+    buyer = Buyer(facts.country, facts.kind == "business", facts.vat_number, facts.resells_telecom)
+    seller = settings().provider.country
+    usual = tax.treatment_of(buyer, on, seller_country=seller)
+    kinds: dict[str, Treatment] = {
+        product: tax.treatment_of(buyer, on, seller_country=seller, product=product) for product in SPECIAL
+    }
+    kinds["telecom"] = tax.treatment_of(buyer, on, seller_country=seller, is_telecom=True)
+    special = {
+        kind: TaxTreatment(str(one.category), one.percent) for kind, one in kinds.items() if one != usual
+    }
+    return TaxTreatment(str(usual.category), usual.percent, special)
 
 
 def next_month(month: date) -> date:
@@ -53,8 +61,9 @@ def next_month(month: date) -> date:
 
 
 def has_ended(month: date, now: datetime) -> bool:
-    """Whether the month is over in the provider's zone."""
-    return next_month(month) <= now.astimezone(settings().timezone).date()
+    """Whether the month is over in the provider's zone, or a shorter period that began in it."""
+    today = now.astimezone(settings().timezone).date()
+    return next_month(month) <= today or metering.any_ended(month, today)
 
 
 def ended_before(moment: datetime) -> Iterator[PeriodKey]:
@@ -74,19 +83,32 @@ def ended_before(moment: datetime) -> Iterator[PeriodKey]:
 
 
 def _without_usage(day: date) -> list[PeriodKey]:
-    """Periods that ended by a day and have not begun, of customers with something to bill beside usage."""
-    last = metering.period_of(metering.period_of(day).start - _DAY)
-    before = metering.period_of(last.start - _DAY)
-    keys = {(customer_id, last.start) for customer_id in extras.waiting_customers(last.end)}
-    for period in (before, last):
-        payers = topups.fee_payers(*bounds(period.start, period.end))
-        keys |= {(customer_id, period.start) for customer_id in payers}
-    begun = metering.begun_periods({key[0] for key in keys}, before.start, last.start)
-    return sorted(keys - begun.keys())
+    """Periods that ended by a day and have not begun, of customers with something to bill all the same.
+
+    Charges go into the latest period that ended, so that a late one is not billed for a month long past.
+    """
+    waiting = {day: extras.waiting_customers(day)}
+    charged = waiting[day]
+    # A fee is billed, or given back, with the period of its day; an empty period where it is asked for.
+    since = topups.fee_payers(utc_now())
+    since |= {one: min(at, since.get(one, at)) for one, at in customers.wanting_empty_invoices().items()}
+    keys = []
+    seen = set[int]()
+    for customer_id, period, has_begun in metering.ended_periods(charged | since.keys(), day):
+        is_latest = customer_id not in seen
+        seen.add(customer_id)
+        if has_begun:
+            continue
+        if is_latest and period.end not in waiting:
+            waiting[period.end] = extras.waiting_customers(period.end)
+        is_charged = is_latest and customer_id in waiting[period.end]
+        if is_charged or (customer_id in since and local_date(since[customer_id]) < period.end):
+            keys.append((customer_id, period.start))
+    return sorted(keys)
 
 
 def unclosed_in_month(month: date, customer_id: int | None = None) -> list[PeriodKey]:
-    """The periods to close that begin in a month that has ended, of all customers or of one."""
+    """The periods to close that begin in a month, of all customers or of one."""
     until = next_month(month)
     return [
         key for key in ended_before(utc_now()) if month <= key[1] < until and customer_id in (None, key[0])
@@ -99,14 +121,13 @@ def next_to_close(customer_id: int) -> date:
     waiting = metering.periods_to_close(today, after_customer_id=customer_id - 1, limit=1)
     if waiting and waiting[0][0] == customer_id:
         return waiting[0][1]
-    return metering.period_of(today).start
+    return metering.period_today(customer_id).start
 
 
 def unclosed(month: date, customer_ids: Collection[int]) -> list[PeriodKey]:
-    """The periods of a month, of customers of a chunk, that are not closed: begun or not."""
-    begun = metering.begun_periods(customer_ids, month, next_month(month) - _DAY)
-    keys = begun.keys() | {(customer_id, month) for customer_id in customer_ids}
-    return sorted(key for key in keys if begun.get(key) != "closed")
+    """The periods of a month, of customers of a chunk, that have ended and are not closed: begun or not."""
+    today = utc_now().astimezone(settings().timezone).date()
+    return metering.unclosed_in_month(customer_ids, month, today)
 
 
 def begin(keys: Collection[PeriodKey]) -> list[PeriodKey]:
@@ -143,7 +164,7 @@ def facts_of(customer_id: int, period_start: date) -> PeriodFacts:
                 meter=one.meter,
                 names=one.names,
                 unit=one.unit,
-                treatment=treatment,
+                treatment=_treatment(one.treatment),
                 parts=tuple(
                     Part(line.quantity, line.unit_amount, KINDS[line.part], line.above, line.up_to)
                     for line in one.lines
@@ -155,16 +176,16 @@ def facts_of(customer_id: int, period_start: date) -> PeriodFacts:
         corrections=_corrections(usage),
         prepaid_debited_micros=usage.prepaid_debited_micros,
         promo_debited_micros=_promo_by_treatment(usage, treatment),
+        treatment=treatment,
         fees=extras.fees_of(customer_id, period.start, period.end, treatment),
         charges=extras.charges_of(customer_id, period.end, treatment),
     )
 
 
-def facts_without_usage(customer: Customer, period_start: date) -> PeriodFacts:
-    """What a period bills that has not begun: charges and fees alone."""
-    period = metering.period_of(period_start)
-    facts = CustomerFacts(customer.customer_id, customer.kind, customer.country, customer.vat_number)
-    treatment = _treatment(resolve_tax(facts, period.start))
+def facts_without_usage(customer: Customer) -> PeriodFacts:
+    """What a customer's period of today bills when it has not begun: charges and fees alone."""
+    period = metering.period_today(customer.customer_id)
+    treatment = _treatment(resolve_tax(metering.facts_of_customer(customer), period.start))
     return PeriodFacts(
         customer_id=customer.customer_id,
         period_start=period.start,
@@ -173,6 +194,7 @@ def facts_without_usage(customer: Customer, period_start: date) -> PeriodFacts:
         corrections=(),
         prepaid_debited_micros=0,
         promo_debited_micros={},
+        treatment=treatment,
         fees=extras.fees_of(customer.customer_id, period.start, period.end, treatment),
         charges=extras.charges_of(customer.customer_id, period.end, treatment),
     )
@@ -201,8 +223,9 @@ def _promo_by_treatment(usage: PeriodUsage, own: Treatment) -> dict[Treatment, i
     left = usage.promo_debited_micros
     if left == 0:
         return {}
-    gross: dict[Treatment, int] = {own: sum(one.gross_micros for one in usage.usages)}
-    for one in usage.corrections:
+    gross: dict[Treatment, int] = {own: 0}
+    billed: tuple[PriceUsage | Correction, ...] = (*usage.usages, *usage.corrections)
+    for one in billed:
         treatment = _treatment(one.treatment)
         gross[treatment] = gross.get(treatment, 0) + one.gross_micros
     shares: dict[Treatment, int] = {}
@@ -216,14 +239,6 @@ def _promo_by_treatment(usage: PeriodUsage, own: Treatment) -> dict[Treatment, i
     return shares
 
 
-def debited_after(customer_id: int, period_start: date, period_end: date) -> NewerDebits:
+def debited_after(customer_id: int, period_start: date) -> NewerDebits:
     """What newer periods have taken so far. The balance must be locked."""
-    promo = 0
-    if ledger.grants(customer_id):
-        today = utc_now().astimezone(settings().timezone).date()
-        start = period_end
-        while start <= today:
-            newer = metering.usage_of_period(customer_id, start)
-            promo += newer.promo_debited_micros if newer else 0
-            start = next_month(start)
-    return NewerDebits(metering.debited_after(customer_id, period_start), promo)
+    return NewerDebits(*metering.debited_after(customer_id, period_start))

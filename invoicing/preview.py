@@ -22,12 +22,12 @@ def upcoming(customer: Customer) -> Invoice | None:
     try:
         prepared = prepare(metered.facts_of(customer.customer_id, start))
     except PeriodMissing:
-        prepared = prepare(metered.facts_without_usage(customer, start))
+        prepared = prepare(metered.facts_without_usage(customer))
     if prepared.is_empty:
         return None
     facts = prepared.facts
     balance = ledger.get_balance(customer.customer_id)
-    newer = metered.debited_after(customer.customer_id, facts.period_start, facts.period_end)
+    newer = metered.debited_after(customer.customer_id, facts.period_start)
     settlement = settle(
         total_cents=prepared.totals.total_cents,
         credits_micros=balance.credits_micros,

@@ -1,8 +1,8 @@
 """The API's shapes of invoices: money as decimal strings, dates as days, a period without its end day."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from app.i18n import translations_of
 from app.money import Money, micros_of_cents, plain_decimal
@@ -80,6 +80,7 @@ def _line_json(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
         "name": translations_of(line.names, invoice.locale),
         "unit": line.unit,
         "dimensions": line.dimensions,
+        "period": _days_json(line),
         "quantity": _decimal(line.quantity),
         "unit_amount": plain_decimal(wording.exact(line.unit_price)),
         "price_per": line.price_base,
@@ -96,18 +97,32 @@ def _line_json(line: InvoiceLine, invoice: Invoice) -> dict[str, Any]:
     }
 
 
+HALF_A_MONTH: Final = 16
+
+
 def events_of(line: InvoiceLine, invoice: Invoice) -> dict[str, str] | None:
     """How the events behind a line are asked for; None where it bills no usage."""
     if not line.meter or invoice.kind != INVOICE:
         return None
     late = line.correction_of is not None
     period = date.fromisoformat(line.correction_of) if line.correction_of else invoice.period_start
-    return metering.filters_of_line(period, line.meter, line.dimensions, late=late)
+    whole_month = (invoice.period_end - invoice.period_start).days > HALF_A_MONTH
+    return metering.filters_of_line(
+        period, line.meter, line.dimensions, late=late, whole_month=whole_month and period.day == 1
+    )
 
 
 def events_url(line: InvoiceLine, invoice: Invoice) -> str | None:
     filters = events_of(line, invoice)
     return metering.events_address(invoice.buyer["reference"], filters) if filters else None
+
+
+def _days_json(line: InvoiceLine) -> dict[str, str] | None:
+    """The days of what is no usage, as the invoice's period is given; None for all else."""
+    if line.supplied_from is None or line.supplied_until is None:
+        return None
+    after = line.supplied_until + timedelta(days=1)
+    return {"start": line.supplied_from.isoformat(), "end": after.isoformat()}
 
 
 def _tax_json(tax: InvoiceTax, invoice: Invoice) -> dict[str, Any]:

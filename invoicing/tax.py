@@ -18,6 +18,8 @@ from stdnum.exceptions import ValidationError
 from invoicing.tax_rates import EU_COUNTRIES, Product, percent_of
 
 ZERO: Final = Decimal(0)
+# Product categories that may be taxed otherwise than most.
+SPECIAL: Final[tuple[Product, ...]] = ("reduced", "zero")
 
 
 class Category(StrEnum):
@@ -60,12 +62,18 @@ class Buyer:
 
 
 def treatment_of(
-    buyer: Buyer, on: date, *, seller_country: str = "NL", product: Product = "standard"
+    buyer: Buyer,
+    on: date,
+    *,
+    seller_country: str = "NL",
+    product: Product = "standard",
+    is_telecom: bool = False,
 ) -> Treatment:
     """The treatment of a service supplied to `buyer` on a day. Raises TaxRateMissing."""
     country = buyer.country.upper()
     if country == seller_country:
-        if buyer.is_business and buyer.resells_telecom and vat_country(buyer.vat_number) == country:
+        resells = is_telecom and buyer.is_business and buyer.resells_telecom
+        if resells and vat_country(buyer.vat_number) == country:
             return Treatment(Category.REVERSE_CHARGE, ZERO)
         return _charged(seller_country, on, product)
     if country not in EU_COUNTRIES:
@@ -73,7 +81,7 @@ def treatment_of(
     if buyer.is_business and vat_country(buyer.vat_number) not in (None, seller_country):
         return Treatment(Category.REVERSE_CHARGE, ZERO)
     # Without a VAT number of its own an EU business is taxed as a consumer is.
-    return _charged(country, on, "standard")
+    return _charged(country, on, product)
 
 
 def _charged(country: str, on: date, product: Product) -> Treatment:

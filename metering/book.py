@@ -6,6 +6,7 @@ same way, but what that changes is kept apart and belongs on the invoice of a pe
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -15,13 +16,13 @@ from psycopg import Cursor
 from psycopg.rows import TupleRow
 
 from app.config import settings
-from app.customers import service as customers
 from app.ledger.debits import Database, Debited, Funding, LockedBalance, UsageCharge, array_of, debit_usage
 from metering.catalog import Catalog
-from metering.periods import Period, period_of_day, period_of_moment
+from metering.cycles import CustomerPeriods, MonthKey
+from metering.periods import Period, midnight
 from metering.prices import Price
 from metering.rating import EXACT, Usage, net_of
-from metering.treatment import CustomerFacts, treatment_of
+from metering.treatment import facts_of, rate_of_class, special_text, treatment_of
 
 # No single event is worth ten million; a total this far off would be a mistake in a price or a quantity.
 MAX_CHARGE_MICROS: Final = 10**13
@@ -31,9 +32,10 @@ PeriodKey = tuple[int, date]
 TotalKey = tuple[int, date, int, int]
 
 _PERIODS = """
-SELECT p.customer_id, p.period_start, p.period_end, p.status, p.vat_rate, p.catalog_version
-FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, period_start)
-JOIN usage_period p USING (customer_id, period_start)
+SELECT p.customer_id, p.period_start, p.period_end, p.status, p.vat_rate, p.catalog_version,
+       p.special_taxes::text
+FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, month)
+JOIN usage_period p ON p.customer_id = k.customer_id AND p.period_start BETWEEN k.month AND k.month + 15
 """
 _TOTALS = """
 SELECT t.customer_id, t.period_start, t.meter_id, t.price_id, t.quantity, t.events, t.gross_micros,
@@ -43,8 +45,8 @@ FROM unnest(%s::bigint[], %s::date[], %s::integer[], %s::integer[])
 JOIN usage_total t USING (customer_id, period_start, meter_id, price_id)
 """
 _COPY_PERIODS = """
-COPY usage_period (customer_id, period_start, period_end, status, tax_category, vat_rate, catalog_version,
-                   correction_prepaid_micros, correction_promo_micros, opened_at) FROM STDIN
+COPY usage_period (customer_id, period_start, period_end, status, tax_category, vat_rate, special_taxes,
+                   catalog_version, correction_prepaid_micros, correction_promo_micros, opened_at) FROM STDIN
 """
 _COPY_TOTALS = """
 COPY usage_total (customer_id, period_start, meter_id, price_id, quantity, events, gross_micros,
@@ -107,6 +109,7 @@ class OpenPeriod(msgspec.Struct, gc=False):
     status: str
     vat_rate: Decimal
     catalog_version: int
+    special_taxes: str | None = None
     charged_micros: int = 0
 
     @property
@@ -151,9 +154,24 @@ class Contribution(NamedTuple):
     reading: Reading | None = None
 
 
-def ask_for_periods(connection: Database, keys: Collection[PeriodKey]) -> Cursor[TupleRow]:
-    """The statement that reads those of these periods that have begun; for a pipeline too."""
-    return connection.execute(_PERIODS, [array_of(column) for column in zip(*keys, strict=True)], binary=True)
+def ask_for_periods(connection: Database, months: Collection[MonthKey]) -> Cursor[TupleRow]:
+    """The statement that reads the periods that have begun in these months; for a pipeline too."""
+    columns = [array_of(column) for column in zip(*months, strict=True)]
+    return connection.execute(_PERIODS, columns, binary=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FinderOf:
+    """Finds the periods of one customer in a book."""
+
+    book: "UsageBook"
+    customer_id: int
+
+    def find(self, moment: datetime) -> Period:
+        return self.book.period_at(self.customer_id, moment)
+
+    def end_of(self, period: Period) -> datetime:
+        return midnight(period.end, settings().timezone)
 
 
 class UsageBook:
@@ -170,20 +188,37 @@ class UsageBook:
         self._balances = balances
         self._catalog = catalog
         self._now = now
-        self._zone = settings().timezone
+        self._cycles = CustomerPeriods(settings().timezone)
         self.periods: dict[PeriodKey, OpenPeriod] = {}
         self._totals: dict[TotalKey, RunningTotal] = {}
 
     def read_periods(self, keys: Collection[PeriodKey]) -> None:
         """Read those of these periods that have begun."""
-        wanted = [key for key in keys if key not in self.periods]
-        if wanted:
-            self.take_periods(ask_for_periods(self._connection, wanted))
+        wanted = {(customer_id, start.replace(day=1)) for customer_id, start in keys}
+        self.decide(self._cycles.unknown(wanted))
 
     def take_periods(self, rows: Cursor[TupleRow]) -> None:
         """Keep the periods that `ask_for_periods` read."""
         for row in rows:
             self.periods[row[0], row[1]] = OpenPeriod(*row)
+            self._cycles.note_begun(row[0], row[1], row[2])
+
+    def decide(self, months: Collection[MonthKey], *, read: bool = True) -> bool:
+        """Read the periods that have begun in these months, unless that was done, and settle their cycles.
+
+        Answers whether any month in this book is halved.
+        """
+        if months and read:
+            self.take_periods(ask_for_periods(self._connection, months))
+        return self._cycles.decide(months)
+
+    def period_at(self, customer_id: int, moment: datetime) -> Period:
+        """The customer's period that a moment falls in."""
+        self.decide(self._cycles.unknown([(customer_id, self._cycles.month_of(moment).start)]))
+        return self._cycles.find(customer_id, moment)
+
+    def finder_of(self, customer_id: int) -> FinderOf:
+        return FinderOf(self, customer_id)
 
     def begin_periods(self, wanted: Mapping[PeriodKey, Period]) -> None:
         """Begin those of these periods that have not: prices and tax are frozen as they are now.
@@ -196,13 +231,13 @@ class UsageBook:
         rows = []
         version = self._catalog.version
         # All at once: at the start of a month this is about everybody.
-        known = customers.get_customers({key[0] for key in new})
+        self._cycles.read_customers({key[0] for key in new})
         for key, period in new.items():
-            customer = known[key[0]]
-            facts = CustomerFacts(key[0], customer.kind, customer.country, customer.vat_number)
-            tax = treatment_of(facts, period.start)
-            self.periods[key] = OpenPeriod(*key, period.end, "open", tax.rate, version)
-            rows.append((*key, period.end, "open", tax.category, tax.rate, version, 0, 0, self._now))
+            tax = treatment_of(facts_of(self._cycles.customers[key[0]]), period.start)
+            special = special_text(tax)
+            self.periods[key] = OpenPeriod(*key, period.end, "open", tax.rate, version, special)
+            self._cycles.note_begun(*key, period.end)
+            rows.append((*key, period.end, "open", tax.category, tax.rate, special, version, 0, 0, self._now))
         with self._connection.cursor().copy(_COPY_PERIODS) as copy:
             for row in rows:
                 copy.write_row(row)
@@ -211,6 +246,13 @@ class UsageBook:
         """The catalogue version of a period's prices: today's when it has not begun."""
         period = self.periods.get(key)
         return self._catalog.version if period is None else period.catalog_version
+
+    def rate_of(self, period: OpenPeriod, meter_id: int) -> Decimal:
+        """The VAT rate of what a meter counts in a period."""
+        if meter_id not in self._catalog.specially_taxed:
+            return period.vat_rate
+        tax_class = self._catalog.tax_class(meter_id, period.catalog_version)
+        return rate_of_class(period.vat_rate, period.special_taxes, tax_class)
 
     def load_totals(self, keys: Collection[TotalKey]) -> None:
         """Read the totals that will be charged; those that are missing are zero."""
@@ -244,11 +286,13 @@ class UsageBook:
         """
         moves = []
         charges = []
+        special = self._catalog.specially_taxed
         for price, quantity, events, _ in contributions:
             total = self._totals[period.customer_id, period.start, price.meter_id, price.price_id]
             moved = EXACT.add(total.quantity, quantity)
             count = total.events + events
-            gross = self._catalog.gross(price, period.vat_rate)(moved, count)
+            rate = self.rate_of(period, price.meter_id) if price.meter_id in special else period.vat_rate
+            gross = self._catalog.gross(price, rate)(moved, count)
             charge = gross - total.gross_micros
             if not -MAX_CHARGE_MICROS <= charge <= MAX_CHARGE_MICROS:
                 return None
@@ -338,11 +382,11 @@ class UsageBook:
 
     def _billed_period(self, corrected: OpenPeriod) -> date:
         """The period whose invoice will carry a correction: today's, or the first after it that is open."""
-        period = period_of_moment(self._now, self._zone)
+        customer_id, moment = corrected.customer_id, self._now
         while True:
-            key = (corrected.customer_id, period.start)
-            self.read_periods([key])
+            period = self.period_at(customer_id, moment)
+            key = (customer_id, period.start)
             self.begin_periods({key: period})
             if self.periods[key].is_open:
                 return period.start
-            period = period_of_day(period.end)
+            moment = midnight(period.end, settings().timezone)

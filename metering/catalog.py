@@ -19,6 +19,7 @@ from metering.aggregation import ADDITIVE
 from metering.models import Meter, MeterCatalog, MeterPrice
 from metering.prices import Price, decode_definition, prices_in_force
 from metering.rating import gross_function
+from metering.treatment import TaxClass, class_at
 
 _EXTENSION: Final = "metering.catalog"
 
@@ -35,6 +36,7 @@ class MeterRule(msgspec.Struct, frozen=True):
     dimensions: tuple[str, ...]
     names: dict[str, str]
     has_events: bool
+    tax_classes: tuple[tuple[int, str, bool], ...] = ()
 
 
 class Catalog:
@@ -50,6 +52,8 @@ class Catalog:
         self.prices_of: dict[int, list[Price]] = {}
         # Types of events that some meter does not simply add up.
         self.read_types = frozenset(m.event_type for m in meters if m.aggregation not in ADDITIVE)
+        # Meters that are, or were, taxed otherwise than most.
+        self.specially_taxed = frozenset(m.meter_id for m in meters if m.tax_classes)
         self._own_prices: dict[tuple[int, int], list[Price]] = {}
         for price in prices:
             if price.customer_id is None:
@@ -77,6 +81,10 @@ class Catalog:
             prices = [*self.prices_of.get(meter_id, ()), *own]
             found = self._in_force[key] = prices_in_force(prices, period_start, version)
         return found
+
+    def tax_class(self, meter_id: int, version: int) -> TaxClass:
+        """How a meter is taxed in a period that was frozen at a version."""
+        return class_at(self.meters[meter_id].tax_classes, version)
 
     def gross(self, price: Price, vat_rate: Decimal) -> Callable[[Decimal, int], int]:
         """G of a price at a VAT rate, as a function of (quantity, events)."""
@@ -143,6 +151,7 @@ def _meter(row: Meter) -> MeterRule:
         dimensions=tuple(row.dimensions),
         names=row.name,
         has_events=row.first_event_at is not None,
+        tax_classes=tuple((since, category, telecom) for since, category, telecom in row.tax_classes),
     )
 
 

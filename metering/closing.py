@@ -6,24 +6,26 @@ flip on the period's totals stand still: what still arrives becomes a correction
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utc_now
+from app.config import settings
 from app.db import db
 from app.ledger.debits import driver_connection, lock_for_debits
 from metering.accrual import accrue_to_end
 from metering.book import UsageBook
 from metering.catalog import Catalog, current_catalog
+from metering.cycles import periods_of
 from metering.models import UsageCorrection, UsageDraw, UsagePeriod, UsageTotal
-from metering.periods import Period, period_of_day
+from metering.periods import HALF_MONTH_DAY, Period, day_of, midnight
 from metering.prices import Price
 from metering.rating import RatedLine, Usage, lines_of, net_of
-from metering.treatment import TaxTreatment
+from metering.treatment import TaxTreatment, frozen_treatment
 
 MOVES: Final[Mapping[str, str]] = {"open": "closing", "closing": "closed"}
 
@@ -35,6 +37,7 @@ class PriceUsage:
     meter: str
     names: Mapping[str, str]
     unit: str
+    treatment: TaxTreatment
     price_id: int
     when: Mapping[str, str]
     quantity: Decimal
@@ -100,14 +103,77 @@ def periods_to_close(
     return [(row.customer_id, row.period_start) for row in rows]
 
 
-def begun_periods(customer_ids: Collection[int], first: date, last: date) -> dict[tuple[int, date], str]:
-    """The status of these customers' periods that begin on these days, by (customer_id, period_start)."""
+def unclosed_in_month(customer_ids: Collection[int], month: date, before: date) -> list[tuple[int, date]]:
+    """(customer_id, period_start) of these customers' periods of a month, begun or not, that are not closed.
+
+    Only those that ended on or before a day.
+    """
+    begun = _begun(customer_ids, month)
+    periods = periods_of(customer_ids, month, {key: row.end for key, row in begun.items()})
+    return [
+        (customer_id, period.start)
+        for customer_id in sorted(customer_ids)
+        for period in periods[customer_id]
+        if period.end <= before and not _is_closed(begun.get((customer_id, period.start)))
+    ]
+
+
+def ended_periods(customer_ids: Collection[int], before: date) -> list[tuple[int, Period, bool]]:
+    """The periods of these customers in the latest two months that ended on or before a day.
+
+    Each with whether it has begun; the latest of a customer first.
+    """
+    found = []
+    month = (before - timedelta(days=1)).replace(day=1)
+    for first in (month, (month - timedelta(days=1)).replace(day=1)):
+        begun = _begun(customer_ids, first)
+        periods = periods_of(customer_ids, first, {key: row.end for key, row in begun.items()})
+        found += [
+            (customer_id, period, (customer_id, period.start) in begun)
+            for customer_id in sorted(customer_ids)
+            for period in reversed(periods[customer_id])
+            if period.end <= before
+        ]
+    return found
+
+
+class _Begun(NamedTuple):
+    end: date
+    status: str
+
+
+def _is_closed(begun: _Begun | None) -> bool:
+    return begun is not None and begun.status == "closed"
+
+
+def _begun(customer_ids: Collection[int], month: date) -> dict[tuple[int, date], _Begun]:
     rows = db.session.execute(
-        select(UsagePeriod.customer_id, UsagePeriod.period_start, UsagePeriod.status).where(
-            UsagePeriod.customer_id.in_(customer_ids), UsagePeriod.period_start.between(first, last)
+        select(
+            UsagePeriod.customer_id, UsagePeriod.period_start, UsagePeriod.period_end, UsagePeriod.status
+        ).where(
+            UsagePeriod.customer_id.in_(customer_ids),
+            UsagePeriod.period_start.between(month, month.replace(day=HALF_MONTH_DAY)),
         )
     )
-    return {(row.customer_id, row.period_start): row.status for row in rows}
+    return {(row.customer_id, row.period_start): _Begun(row.period_end, row.status) for row in rows}
+
+
+def any_ended(month: date, before: date) -> bool:
+    """Whether a period that begins in a month had ended by a day, whoever's it is."""
+    ended = select(UsagePeriod.customer_id).where(
+        UsagePeriod.period_start.between(month, month.replace(day=HALF_MONTH_DAY)),
+        UsagePeriod.period_end <= before,
+    )
+    return db.session.scalars(ended.limit(1)).one_or_none() is not None
+
+
+def period_today(customer_id: int) -> Period:
+    """The customer's period that is going on."""
+    today = day_of(utc_now(), settings().timezone)
+    month = today.replace(day=1)
+    begun = {key: row.end for key, row in _begun([customer_id], month).items()}
+    periods = periods_of([customer_id], month, begun)[customer_id]
+    return next(period for period in periods if today < period.end)
 
 
 def begin_close(customer_id: int, period_start: date) -> str:
@@ -120,8 +186,7 @@ def begin_close(customer_id: int, period_start: date) -> str:
     balances = lock_for_debits(connection, [customer_id])
     book = UsageBook(connection, balances, current_catalog(), utc_now())
     key = (customer_id, period_start)
-    book.read_periods([key])
-    book.begin_periods({key: period_of_day(period_start)})
+    book.begin_periods({key: book.period_at(customer_id, midnight(period_start, settings().timezone))})
     if book.periods[key].is_open:
         accrue_to_end(customer_id, book.periods[key].end)
     return _move(customer_id, period_start, "open", UsagePeriod.closing_at)
@@ -168,6 +233,7 @@ def usage_of_period(customer_id: int, period_start: date) -> PeriodUsage | None:
         return None
     row, promo = found.UsagePeriod, int(found.promo_micros)
     catalog = current_catalog()
+    treatment = frozen_treatment(row.tax_category, row.vat_rate, row.special_taxes)
     mine = (UsageTotal.customer_id == customer_id, UsageTotal.period_start == period_start)
     totals = db.session.scalars(
         select(UsageTotal).where(*mine).order_by(UsageTotal.meter_id, UsageTotal.price_id)
@@ -177,21 +243,28 @@ def usage_of_period(customer_id: int, period_start: date) -> PeriodUsage | None:
         customer_id=customer_id,
         period=Period(row.period_start, row.period_end),
         status=row.status,
-        treatment=TaxTreatment(row.tax_category, row.vat_rate),
-        usages=tuple(_price_usage(catalog, total) for total in totals if total.quantity or total.events),
+        treatment=treatment,
+        usages=tuple(
+            _price_usage(
+                catalog, total, treatment.of_class(catalog.tax_class(total.meter_id, row.catalog_version))
+            )
+            for total in totals
+            if total.quantity or total.events
+        ),
         corrections=_corrections(catalog, customer_id, period_start),
         promo_debited_micros=promo + row.correction_promo_micros,
         prepaid_debited_micros=gross - promo + row.correction_prepaid_micros,
     )
 
 
-def _price_usage(catalog: Catalog, total: UsageTotal) -> PriceUsage:
+def _price_usage(catalog: Catalog, total: UsageTotal, treatment: TaxTreatment) -> PriceUsage:
     price, meter = catalog.prices[total.price_id], catalog.meters[total.meter_id]
     usage = Usage(total.quantity, total.events)
     return PriceUsage(
         meter=meter.code,
         names=meter.names,
         unit=meter.unit,
+        treatment=treatment,
         price_id=total.price_id,
         when=_when(price),
         quantity=total.quantity,
@@ -216,9 +289,10 @@ def _corrections(catalog: Catalog, customer_id: int, billed: date) -> tuple[Corr
     found = []
     for row, period in rows:
         meter = catalog.meters[row.meter_id]
+        treatment = frozen_treatment(period.tax_category, period.vat_rate, period.special_taxes)
         correction = Correction(
             period=Period(period.period_start, period.period_end),
-            treatment=TaxTreatment(period.tax_category, period.vat_rate),
+            treatment=treatment.of_class(catalog.tax_class(row.meter_id, period.catalog_version)),
             meter=meter.code,
             names=meter.names,
             unit=meter.unit,
@@ -238,9 +312,12 @@ def _when(price: Price) -> dict[str, str]:
     return dict(price.when)
 
 
-def debited_after(customer_id: int, period_start: date) -> int:
-    """What later periods took from prepaid so far, their corrections included. Read it under the lock."""
-    gross, drawn, corrected = (
+def debited_after(customer_id: int, period_start: date) -> tuple[int, int]:
+    """What later periods took from prepaid and from promotional credit so far, their corrections included.
+
+    Read it under the lock.
+    """
+    gross, drawn, prepaid, promo = (
         select(func.coalesce(func.sum(amount), 0))
         .where(table.customer_id == customer_id, table.period_start > period_start)
         .scalar_subquery()
@@ -248,6 +325,8 @@ def debited_after(customer_id: int, period_start: date) -> int:
             (UsageTotal, UsageTotal.gross_micros),
             (UsageDraw, UsageDraw.drawn_micros),
             (UsagePeriod, UsagePeriod.correction_prepaid_micros),
+            (UsagePeriod, UsagePeriod.correction_promo_micros),
         )
     )
-    return int(db.session.scalar(select(gross - drawn + corrected)) or 0)
+    taken = db.session.execute(select(gross - drawn + prepaid, drawn + promo)).one()
+    return int(taken[0]), int(taken[1])

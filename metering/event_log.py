@@ -36,15 +36,17 @@ _DATA: Final = cast(_EVENT.data, Text).label("data_json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which events: by moment, by the month of their period, by meter, price and values of dimensions.
+    """Which events: by moment, by their period's first day, by meter, price and values of dimensions.
 
-    `late` are those that came, or were taken back, after their period was closed.
+    `month` takes all periods that begin in one, instead of a single period. `late` are those that came, or
+    were taken back, after their period was closed.
     """
 
     customer_id: int
     start: datetime | None = None
     end: datetime | None = None
     period: date | None = None
+    month: date | None = None
     meter: str | None = None
     prices: frozenset[int] | None = None
     dimensions: Mapping[str, str] = field(default_factory=dict)
@@ -125,10 +127,15 @@ def prices_for(meter: str, when: Mapping[str, str]) -> frozenset[int]:
     )
 
 
-def filters_of_line(period: date, meter: str, when: Mapping[str, str], *, late: bool) -> dict[str, str]:
-    """How the events behind an invoice line are asked for: its period, and its price by meter and `when`."""
+def filters_of_line(
+    period: date, meter: str, when: Mapping[str, str], *, late: bool, whole_month: bool = True
+) -> dict[str, str]:
+    """How the events behind an invoice line are asked for: its period, and its price by meter and `when`.
+
+    `whole_month`: the period is the month, so that is what it is called.
+    """
     filters = {
-        "period": period.strftime("%Y-%m"),
+        "period": period.strftime("%Y-%m") if whole_month else period.isoformat(),
         "meter": meter,
         "when": msgspec.json.encode(dict(when)).decode(),
     }
@@ -151,13 +158,14 @@ def _query(wanted: Wanted, catalog: Catalog) -> Select[Any]:
         query = query.where(_EVENT.time >= wanted.start, _EVENT.month >= wanted.start.date().replace(day=1))
     if wanted.end is not None:
         query = query.where(_EVENT.time < wanted.end, _EVENT.month <= wanted.end.date().replace(day=1))
-    if wanted.period is not None:
+    first = wanted.period or wanted.month
+    if first is not None:
         # A local month touches its neighbour in UTC, by which the table is partitioned.
-        after = first_of_next(wanted.period)
+        after = first_of_next(first)
         query = query.where(
-            _EVENT.period_start >= wanted.period,
-            _EVENT.period_start < after,
-            _EVENT.month >= wanted.period - timedelta(days=31),
+            _EVENT.period_start >= first,
+            _EVENT.period_start < (first + timedelta(days=1) if wanted.period else after),
+            _EVENT.month >= first.replace(day=1) - timedelta(days=31),
             _EVENT.month <= after,
         )
     if prices is not None:

@@ -12,7 +12,6 @@ from typing import Final
 from flask_babel import lazy_gettext
 
 from app.clock import utc_now
-from app.config import settings
 from app.customers import service as customers
 from app.errors import AppError, Invalid
 from app.ledger import holds
@@ -22,11 +21,10 @@ from metering.book import UsageBook
 from metering.catalog import Catalog, MeterRule, current_catalog
 from metering.cloudevents import ReadEvents, Refusal
 from metering.meters import UnknownMeter
-from metering.periods import period_of_moment
 from metering.prices import price_for
 from metering.rating import EXACT
 from metering.recorder import record
-from metering.treatment import CustomerFacts, treatment_of
+from metering.treatment import facts_of, treatment_of
 from metering.verdicts import Verdict
 
 ZERO: Final = Decimal(0)
@@ -74,16 +72,19 @@ def estimate_micros(customer_id: int, code: str, quantity: Decimal, dimensions: 
     balances = lock_for_debits(connection, [customer_id])
     catalog = current_catalog()
     meter = _meter(catalog, code)
-    period = period_of_moment(utc_now(), settings().timezone)
-    key = (customer_id, period.start)
     book = UsageBook(connection, balances, catalog, utc_now())
-    book.read_periods([key])
+    period = book.period_at(customer_id, utc_now())
+    key = (customer_id, period.start)
     in_force = catalog.in_force(meter.meter_id, period.start, book.frozen_version(key), customer_id)
     price = price_for(in_force, dimensions)
     if price is None:
         raise NoPrice(field="meter")
     begun = book.periods.get(key)
-    rate = treatment_of(_facts(customer_id), period.start).rate if begun is None else begun.vat_rate
+    if begun is None:
+        treatment = treatment_of(facts_of(customers.get_customer(customer_id)), period.start)
+        rate = treatment.of_class(catalog.tax_class(meter.meter_id, catalog.version)).rate
+    else:
+        rate = book.rate_of(begun, meter.meter_id)
     total = (*key, meter.meter_id, price.price_id)
     book.load_totals([total])
     was, events, charged = book.running(total)
@@ -107,11 +108,6 @@ def _meter(catalog: Catalog, code: str) -> MeterRule:
         if meter.code == code:
             return meter
     raise UnknownMeter
-
-
-def _facts(customer_id: int) -> CustomerFacts:
-    customer = customers.get_customer(customer_id)
-    return CustomerFacts(customer_id, customer.kind, customer.country, customer.vat_number)
 
 
 def capture(public_id: str, read: ReadEvents) -> Captured:

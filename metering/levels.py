@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from metering.periods import Period, PeriodFinder
+from metering.periods import Period
 from metering.rating import EXACT
 
 # Rows of our own among the events carry this source; nobody else may.
@@ -119,7 +119,15 @@ def _segments(start: datetime, end: datetime, level: Decimal) -> list[Segment]:
     return [Segment(start, end, level)] if start < end and level else []
 
 
-def by_period(segments: Iterable[Segment], finder: PeriodFinder) -> list[tuple[Period, Segment]]:
+class FindsPeriods(Protocol):
+    """Knows the period of a moment, and the moment at which a period ends."""
+
+    def find(self, moment: datetime) -> Period: ...
+
+    def end_of(self, period: Period) -> datetime: ...
+
+
+def by_period(segments: Iterable[Segment], finder: FindsPeriods) -> list[tuple[Period, Segment]]:
     """Cut segments where periods end: a level is charged in the period in which it was held."""
     parts = []
     for segment in segments:

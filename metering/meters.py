@@ -22,16 +22,18 @@ from metering.aggregation import AGGREGATIONS, MAX_DIMENSION
 from metering.catalog import Catalog, MeterRule, keep_catalog, load_catalog
 from metering.models import Meter, MeterCatalog, MeterPrice
 from metering.prices import Price, PriceInvalid, decode_definition, encode_definition, is_ambiguous
+from metering.treatment import TAX_CATEGORIES, USUAL_CLASS, TaxClass, class_at
 
 MAX_DIMENSIONS: Final = 5
 LANGUAGES: Final = ("en", "nl")
 METER_FIELDS: Final = (
-    "event_type", "aggregation", "value_property", "unit", "dimensions", "name",
+    "event_type", "aggregation", "value_property", "unit", "dimensions", "name", "tax_category", "is_telecom",
 )  # fmt: skip
 PRICE_FIELDS: Final = (
     "currency", "model", "effective_from", "when", "unit_amount", "tiers", "package_size", "package_amount",
     "rate", "fixed_amount",
 )  # fmt: skip
+_NEWEST: Final = 2**62
 _CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _EVENT_TYPE: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -75,18 +77,43 @@ def put_meter(code: str, facts: Mapping[str, Any]) -> tuple[dict[str, Any], bool
             lazy_gettext("A code has 1 to 64 letters, digits, dots, dashes or underscores."), field="code"
         )
     values = _checked(facts)
-    _lock_catalog()
+    version = _lock_catalog()
     meter = db.session.scalars(select(Meter).where(Meter.code == code).with_for_update()).one_or_none()
     if meter is None:
-        meter = Meter(code=code, created_at=utc_now(), first_event_at=None, **values)
+        taxed = _tax_class(facts, USUAL_CLASS)
+        # A new meter joins periods that have begun, so its class holds for them too.
+        classes = [] if taxed == USUAL_CLASS else [(0, *taxed)]
+        meter = Meter(code=code, created_at=utc_now(), first_event_at=None, tax_classes=classes, **values)
         db.session.add(meter)
         db.session.flush()
         return meter_json(meter), True
     _check_change(meter, values)
     for name, value in values.items():
         setattr(meter, name, value)
+    before = class_at(_history(meter), version)
+    taxed = _tax_class(facts, before)
+    if taxed != before:
+        meter.tax_classes = [*meter.tax_classes, (version, *taxed)]
     db.session.flush()
     return meter_json(meter), False
+
+
+def _history(meter: Meter) -> list[tuple[int, str, bool]]:
+    return [(since, category, telecom) for since, category, telecom in meter.tax_classes]
+
+
+def _tax_class(facts: Mapping[str, Any], before: TaxClass) -> TaxClass:
+    """How the meter is to be taxed; what is left out stays."""
+    category = facts.get("tax_category", before.category)
+    is_telecom = facts.get("is_telecom", before.is_telecom)
+    if category not in TAX_CATEGORIES:
+        raise Invalid(
+            lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(TAX_CATEGORIES)),
+            field="tax_category",
+        )
+    if not isinstance(is_telecom, bool):
+        raise Invalid(lazy_gettext("Say true or false."), field="is_telecom")
+    return TaxClass(category, is_telecom)
 
 
 def _check_change(meter: Meter, values: Mapping[str, Any]) -> None:
@@ -173,6 +200,7 @@ def list_meters() -> list[dict[str, Any]]:
 
 def meter_json(meter: Meter) -> dict[str, Any]:
     """The API's shape of a meter."""
+    taxed = class_at(_history(meter), _NEWEST)
     return {
         "code": meter.code,
         "event_type": meter.event_type,
@@ -181,6 +209,8 @@ def meter_json(meter: Meter) -> dict[str, Any]:
         "unit": meter.unit,
         "dimensions": list(meter.dimensions),
         "name": dict(meter.name),
+        "tax_category": taxed.category,
+        "is_telecom": taxed.is_telecom,
     }
 
 

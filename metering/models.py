@@ -58,6 +58,10 @@ class Meter(Model):
     unit: Mapped[str] = mapped_column(String(32))
     dimensions: Mapped[list[str]] = mapped_column(ARRAY(String(64)))
     name: Mapped[dict[str, str]] = mapped_column(JSONB)
+    # [catalogue version, tax category, whether it is telecom]: each holds from that version on.
+    tax_classes: Mapped[list[tuple[int, str, bool]]] = mapped_column(
+        JSONB, default=list, server_default=text("'[]'::jsonb")
+    )
     first_event_at: Mapped[UtcDateTime | None]
     created_at: Mapped[UtcDateTime]
 
@@ -109,6 +113,8 @@ class UsagePeriod(Model):
     status: Mapped[str] = mapped_column(String(8))
     tax_category: Mapped[str] = mapped_column(String(16))
     vat_rate: Mapped[Decimal] = mapped_column(Numeric(6, 3))
+    # What is taxed otherwise: {"reduced": ["S", "9"]} by kind of product; nothing where all is taxed alike.
+    special_taxes: Mapped[dict[str, tuple[str, str]] | None] = mapped_column(JSONB(none_as_null=True))
     catalog_version: Mapped[int] = mapped_column(BigInteger)
     correction_prepaid_micros: Mapped[Micros]
     correction_promo_micros: Mapped[Micros]

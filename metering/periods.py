@@ -50,6 +50,12 @@ def period_of_day(day: date, cycle: Cycle = Cycle.MONTHLY) -> Period:
     return Period(first, middle) if day < middle else Period(middle, next_first)
 
 
+def periods_of_month(month: date, cycle: Cycle) -> list[Period]:
+    """Give the periods of the month that begins on a day, in order."""
+    first = period_of_day(month, cycle)
+    return [first] if cycle is Cycle.MONTHLY else [first, period_of_day(first.end, cycle)]
+
+
 def day_of(moment: datetime, zone: ZoneInfo) -> date:
     """Give the day on which a moment falls in that zone."""
     return moment.astimezone(zone).date()

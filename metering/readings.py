@@ -14,13 +14,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from app.config import settings
 from app.ledger.debits import Database
 from metering.aggregation import as_quantity, value_of
 from metering.book import Contribution, Reading, TotalKey, UsageBook
 from metering.catalog import Catalog, MeterRule
 from metering.levels import MICROSECOND, Change, Effect, Segment, Series, by_period, unit_hours
-from metering.periods import Period, PeriodFinder
+from metering.periods import Period
 from metering.prices import Price, price_for
 from metering.rating import EXACT
 from metering.readings_store import AccrualRow, LastEvent, ReadingsStore, State
@@ -91,7 +90,6 @@ class Readings:
         self._store = ReadingsStore(connection)
         self._book = book
         self._catalog = catalog
-        self._finder = PeriodFinder(settings().timezone)
         self._states: dict[TotalKey, State] = {}
         self._values: dict[ValueKey, int] = {}
         self._series: dict[SeriesKey, Series] = {}
@@ -249,7 +247,7 @@ class Readings:
 
     def _parts(self, customer_id: int, meter_id: int, dimensions: str, effect: Effect) -> list[_Part]:
         """The segments, cut at the ends of periods, each with its period's price. Begins those periods."""
-        parts = by_period(effect.segments, self._finder)
+        parts = by_period(effect.segments, self._book.finder_of(customer_id))
         periods = {(customer_id, period.start): period for period, _ in parts}
         self._book.read_periods(periods)
         self._book.begin_periods(periods)

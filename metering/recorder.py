@@ -81,14 +81,13 @@ def record(events: Sequence[UsageEvent]) -> Recorded:
     now = utc_now()
     finder = PeriodFinder(settings().timezone)
     periods = [finder.find(event.time) for event in events]
+    months = {(event.customer_id, month.start) for event, month in zip(events, periods, strict=True)}
     with connection.pipeline():
         # Each statement sees what was committed when its turn comes: after the locks.
         locks = ask_for_locks(connection, {event.customer_id for event in events})
         version = ask_for_version(connection)
         probes = _ask_for_digests(connection, events)
-        begun = ask_for_periods(
-            connection, {(event.customer_id, p.start) for event, p in zip(events, periods, strict=True)}
-        )
+        begun = ask_for_periods(connection, months)
     balances = locked_balances(locks)
     catalog = catalog_at(read_version(version))
     verdicts = [Verdict.ACCEPTED] * len(events)
@@ -96,6 +95,8 @@ def record(events: Sequence[UsageEvent]) -> Recorded:
     catalog = note_first_events(catalog, {event.type for _, event in fresh})
     book = UsageBook(connection, balances, catalog, now)
     book.take_periods(begun)
+    if book.decide(months, read=False):
+        periods = [book.period_at(event.customer_id, event.time) for event in events]
     readings = Readings(connection, book, catalog)
     taken = _rate(book, catalog, readings, [(*one, periods[one[0]]) for one in fresh], verdicts)
     debited = book.post()

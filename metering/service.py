@@ -1,6 +1,6 @@
 """Metering as other slices use it: recording and voiding events, closing periods, reading usage back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,21 +12,25 @@ from metering.closing import (
     Correction,
     PeriodUsage,
     PriceUsage,
+    any_ended,
     begin_close,
-    begun_periods,
     debited_after,
+    ended_periods,
     finish_close,
+    period_today,
     periods_to_close,
+    unclosed_in_month,
     usage_of_period,
 )
 from metering.cloudevents import ReadEvents, Refusal, UsageEvent
+from metering.event_log import Wanted, csv_lines, filters_of_line
 from metering.event_log import address as events_address
-from metering.event_log import filters_of_line
 from metering.group_commit import commit_events
 from metering.meters import list_meters
 from metering.periods import Period, period_of_day, period_of_moment
 from metering.rating import RatedLine
 from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
+from metering.treatment import facts_of as facts_of_customer
 from metering.trying import Difference as PriceDifference
 from metering.trying import try_price
 from metering.usage import UsageDay, recent_burn_micros_per_day, usage_by_day, usage_of_meter
@@ -46,21 +50,26 @@ __all__ = [
     "UnknownEvent",
     "UsageDay",
     "Voided",
+    "any_ended",
     "begin_close",
-    "begun_periods",
     "debited_after",
+    "ended_periods",
     "events_address",
+    "events_csv",
+    "facts_of_customer",
     "filters_of_line",
     "finish_close",
     "list_meters",
     "period_of",
     "period_of_moment",
+    "period_today",
     "periods_to_close",
     "recent_burn_micros_per_day",
     "record_events",
     "set_attention_job",
     "set_tax_resolver",
     "try_price",
+    "unclosed_in_month",
     "usage_by_day",
     "usage_of_meter",
     "usage_of_period",
@@ -76,6 +85,11 @@ class Taken:
     duplicates: int
     refusals: list[Refusal]
     balances: dict[str, LockedBalance]
+
+
+def events_csv(customer_id: int, period_start: date) -> Iterator[str]:
+    """The events of a period as CSV, a row per event and meter, streamed."""
+    return csv_lines(Wanted(customer_id=customer_id, period=period_start))
 
 
 def period_of(day: date) -> Period:

@@ -15,6 +15,7 @@ AnyNumber = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="A
 MeterCode = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", examples=["tokens"])]
 Source = Annotated[str, Meta(min_length=1, max_length=256, pattern="^[^\\u0000]*$")]
 EventId = Annotated[str, Meta(min_length=1, max_length=128, pattern="^[^\\u0000]*$")]
+TaxCategory = Literal["standard", "reduced", "zero"]
 Aggregation = Literal["count", "sum", "max", "unique", "latest", "weighted_sum"]
 
 
@@ -81,6 +82,13 @@ class MeterFacts(Struct, forbid_unknown_fields=True):
         str | None, Meta(description="The member of `data` that is read; none for count.")
     ] = None
     dimensions: Annotated[list[str], Meta(max_length=5)] = []
+    tax_category: (
+        Annotated[TaxCategory, Meta(description="How it is taxed, from the next period on.")] | UnsetType
+    ) = UNSET
+    is_telecom: (
+        Annotated[bool, Meta(description="Reverse-charged to Dutch businesses that resell telecom.")]
+        | UnsetType
+    ) = UNSET
 
 
 class Meter(Struct):
@@ -91,6 +99,8 @@ class Meter(Struct):
     unit: str
     dimensions: list[str]
     name: MeterName
+    tax_category: TaxCategory
+    is_telecom: bool
 
 
 class _NewPrice(Struct, kw_only=True, tag_field="model", forbid_unknown_fields=True):
@@ -186,7 +196,13 @@ class EventsQuery(Struct):
     ] = UNSET
     end: Annotated[str | UnsetType, Meta(description="Up to, not including.")] = UNSET
     period: (
-        Annotated[str, Meta(description="The month billed.", pattern="^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+        Annotated[
+            str,
+            Meta(
+                description="The month billed, or the first day of a period.",
+                pattern="^20[0-9]{2}-(0[1-9]|1[0-2])(-(01|16))?$",
+            ),
+        ]
         | UnsetType
     ) = UNSET
     meter: MeterCode | UnsetType = UNSET

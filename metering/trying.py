@@ -23,6 +23,7 @@ from metering.meters import price_to_try
 from metering.models import UsageHour, UsagePeriod, UsageTotal
 from metering.prices import Price, price_for
 from metering.rating import EXACT, Usage, gross_micros, net_of, sum_exact
+from metering.treatment import frozen_treatment
 
 TRIED: Final = 0
 ZERO: Final = Decimal(0)
@@ -116,7 +117,13 @@ def try_price(code: str, document: Mapping[str, Any], period_start: date) -> lis
     slices: dict[int, list[Slice]] | None = None
     found = []
     for row in db.session.execute(
-        select(UsagePeriod.customer_id, UsagePeriod.vat_rate, UsagePeriod.catalog_version, Customer.reference)
+        select(
+            UsagePeriod.customer_id,
+            UsagePeriod.vat_rate,
+            UsagePeriod.special_taxes,
+            UsagePeriod.catalog_version,
+            Customer.reference,
+        )
         .join(Customer, Customer.customer_id == UsagePeriod.customer_id)
         .where(UsagePeriod.period_start == period_start)
     ):
@@ -128,6 +135,8 @@ def try_price(code: str, document: Mapping[str, Any], period_start: date) -> lis
             if catalog.meters[tried.meter_id].aggregation not in ADDITIVE:
                 raise CannotBeTried
             slices = _slices(tried.meter_id, period_start)
+        tax_class = catalog.tax_class(tried.meter_id, row.catalog_version)
+        rate = frozen_treatment("", row.vat_rate, row.special_taxes).of_class(tax_class).rate
         then = rated_again(mine, (slices or {}).get(row.customer_id, ()), in_force, tried)
         found.append(
             Difference(
@@ -135,8 +144,8 @@ def try_price(code: str, document: Mapping[str, Any], period_start: date) -> lis
                 row.reference,
                 sum_exact([net_of(definitions[i], usage) for i, usage in mine.items()]),
                 sum_exact([net_of(definitions[i], usage) for i, usage in then.items()]),
-                sum(gross_micros(definitions[i], usage, row.vat_rate) for i, usage in mine.items()),
-                sum(gross_micros(definitions[i], usage, row.vat_rate) for i, usage in then.items()),
+                sum(gross_micros(definitions[i], usage, rate) for i, usage in mine.items()),
+                sum(gross_micros(definitions[i], usage, rate) for i, usage in then.items()),
             )
         )
     return sorted(found, key=lambda one: (-abs(one.more_micros), one.reference))

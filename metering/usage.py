@@ -19,7 +19,7 @@ from app.clock import utc_now
 from app.config import settings
 from app.db import db
 from metering.catalog import MeterRule, current_catalog
-from metering.models import UsageHour, UsageRollup, UsageTotal
+from metering.models import UsageHour, UsagePeriod, UsageRollup, UsageTotal
 from metering.periods import day_of, midnight, period_of_day
 
 # A transaction that was open during the last run may have committed since.
@@ -201,23 +201,29 @@ def _not_rolled_up(
     totals = (
         select(
             UsageTotal.period_start,
+            UsagePeriod.period_end,
             UsageTotal.meter_id,
             func.sum(UsageTotal.quantity + UsageTotal.late_quantity).label("quantity"),
             func.sum(UsageTotal.events + UsageTotal.late_events).label("events"),
             func.sum(UsageTotal.gross_micros + UsageTotal.late_gross_micros).label("charge_micros"),
+        )
+        .join(
+            UsagePeriod,
+            (UsagePeriod.customer_id == UsageTotal.customer_id)
+            & (UsagePeriod.period_start == UsageTotal.period_start),
         )
         .where(
             UsageTotal.customer_id == customer_id,
             UsageTotal.period_start >= first,
             UsageTotal.period_start < end,
         )
-        .group_by(UsageTotal.period_start, UsageTotal.meter_id)
+        .group_by(UsageTotal.period_start, UsagePeriod.period_end, UsageTotal.meter_id)
     )
     found: list[tuple[_Key, UsageDay]] = []
     for row in db.session.execute(totals):
         if split.meter_id not in (None, row.meter_id):
             continue
-        last = min(now, midnight(period_of_day(row.period_start).end, zone) - timedelta(hours=1))
+        last = min(now, midnight(row.period_end, zone) - timedelta(hours=1))
         hour = last.replace(minute=0, second=0, microsecond=0) if split.by_hour else None
         key = (day_of(last, zone), hour, row.meter_id, (None,) * len(split.dimensions))
         fresh = _usage(key, meters[row.meter_id], split, row)

@@ -85,8 +85,9 @@ def csv_response(name: str, wanted: Wanted) -> Response:
 
 def wanted_events(customer_id: int) -> Wanted:
     """The request's filters; without days or a period, this month's events. Raises Invalid, UnknownMeter."""
-    start, end, period = _moment("start"), _moment("end"), _month("period")
-    if start is None and end is None and period is None:
+    start, end = _moment("start"), _moment("end")
+    period, month = _period("period")
+    if start is None and end is None and period is None and month is None:
         start = midnight(period_of_moment(utc_now(), settings().timezone).start, settings().timezone)
     meter = request.args.get("meter")
     code = meters.find_meter(meter).code if meter else None
@@ -95,6 +96,7 @@ def wanted_events(customer_id: int) -> Wanted:
         start=start,
         end=end,
         period=period,
+        month=month,
         meter=code,
         prices=_prices(code),
         dimensions=_dimensions("dimensions") or {},
@@ -152,17 +154,22 @@ def _moment(field: str) -> datetime | None:
     return moment.astimezone(ZoneInfo("UTC"))
 
 
-def _month(field: str) -> date | None:
+def _period(field: str) -> tuple[date | None, date | None]:
+    """A period by its first day, or all that begin in a month."""
     text = request.args.get(field)
     if text is None:
-        return None
+        return None, None
+    is_month = len(text) == len("2026-12")
     try:
-        month = date.fromisoformat(f"{text}-01")
+        first = date.fromisoformat(f"{text}-01" if is_month else text)
     except ValueError:
-        month = date.min
-    if month.year not in YEARS or len(text) != len("2026-12"):
-        raise Invalid(lazy_gettext("Give a month such as 2026-12."), field=field)
-    return month
+        first = date.min
+    if first.year not in YEARS or len(text) not in {len("2026-12"), len("2026-12-16")}:
+        raise Invalid(
+            lazy_gettext("Give a month such as 2026-12, or a period's first day such as 2026-12-16."),
+            field=field,
+        )
+    return (None, first) if is_month else (first, None)
 
 
 def _prices(meter: str | None) -> frozenset[int] | None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.db import db
 from topups.models import TopUp
@@ -12,7 +12,11 @@ from topups.models import TopUp
 TAKEN_BACK_WITHIN: Final = timedelta(days=400)
 
 
-def fee_payers(since: datetime, until: datetime) -> set[int]:
-    """Customers for whom fees may have come or gone in [since, until): few enough to look at each."""
-    paid = TopUp.ended_at.between(since - TAKEN_BACK_WITHIN, until)
-    return set(db.session.scalars(select(TopUp.customer_id).where(TopUp.fee_micros > 0, paid).distinct()))
+def fee_payers(now: datetime) -> dict[int, datetime]:
+    """Customers that paid a fee in the last thirteen months: few enough to look at each. With its moment."""
+    rows = db.session.execute(
+        select(TopUp.customer_id, func.min(TopUp.ended_at).label("first_at"))
+        .where(TopUp.fee_micros > 0, TopUp.ended_at > now - TAKEN_BACK_WITHIN)
+        .group_by(TopUp.customer_id)
+    )
+    return {row.customer_id: row.first_at for row in rows}

@@ -11,9 +11,13 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Sequence,
     String,
+    text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.customers import cycles
+from app.customers.cycles import CycleChange
 from app.db import Micros, Model, UtcDateTime
 
 customer_id_seq = Sequence("customer_id_seq", start=1000, metadata=Model.metadata)
@@ -39,6 +43,13 @@ class Customer(Model):
     payment_term_days: Mapped[int | None] = mapped_column(Integer)
     purchase_order: Mapped[str | None] = mapped_column(String(64))
     provisional_limit_micros: Mapped[Micros] = mapped_column(default=0)
+    # How often the customer is invoiced, as changes with the day each holds from.
+    billing_cycles: Mapped[list[CycleChange]] = mapped_column(
+        JSONB, default=list, server_default=text("'[]'::jsonb")
+    )
+    invoice_empty_periods: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
+    # A Dutch business that sells telecom on: VAT on telecom is reverse-charged to it.
+    resells_telecom: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     status: Mapped[str] = mapped_column(String(8), default="active")
     created_at: Mapped[UtcDateTime]
 
@@ -47,6 +58,14 @@ class Customer(Model):
         CheckConstraint("status IN ('active', 'closed')", name="status"),
         CheckConstraint("locale IN ('nl', 'en')", name="locale"),
     )
+
+    @property
+    def billing_cycle(self) -> str:
+        """The cycle that was chosen last; it may hold from the next month on."""
+        return cycles.latest(self.billing_cycles)
+
+    def billing_cycle_on(self, day: date) -> str:
+        return cycles.cycle_on(self.billing_cycles, day)
 
 
 class CustomerReference(Model):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from email_validator import EmailNotValidError, validate_email
@@ -11,10 +12,11 @@ from stdnum.eu import vat
 
 from app.clock import utc_now
 from app.config import settings
+from app.customers import cycles
 from app.customers.models import Customer, CustomerReference, Membership, customer_id_seq
 from app.db import db
 from app.errors import Conflict, Invalid, NotFound
-from app.i18n import is_country
+from app.i18n import is_country, local_date
 
 REFERENCE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HOUSE_CUSTOMER_ID: Final = 1
@@ -75,6 +77,16 @@ def get_customers(customer_ids: Collection[int]) -> dict[int, Customer]:
     return {customer.customer_id: customer for customer in db.session.scalars(query)}
 
 
+def wanting_empty_invoices() -> dict[int, datetime]:
+    """Customers that are invoiced also when they used nothing, with the moment they became customers."""
+    rows = db.session.execute(
+        select(Customer.customer_id, Customer.created_at).where(
+            Customer.invoice_empty_periods, Customer.status == "active"
+        )
+    )
+    return {row.customer_id: row.created_at for row in rows}
+
+
 def list_customers(*, search: str = "", after_id: int = 0, limit: int = 50) -> list[Customer]:
     """Customers by id, those whose reference, name or e-mail contains `search`."""
     query = select(Customer).where(Customer.kind != "house", Customer.customer_id > after_id)
@@ -112,6 +124,11 @@ def create_customer(facts: Mapping[str, Any]) -> Customer:
         postal_code="",
         city="",
         provisional_limit_micros=0,
+        billing_cycles=cycles.of_new_customer(
+            _CHECKS["billing_cycle"](values.pop("billing_cycle", cycles.MONTHLY))
+        ),
+        invoice_empty_periods=False,
+        resells_telecom=False,
     )
     for required in ("name", "email"):
         if not values.get(required):
@@ -138,8 +155,16 @@ def change_customer(customer: Customer, facts: Mapping[str, Any]) -> None:
             clean[name] = _CHECKS[name](value)
         else:
             raise Invalid(lazy_gettext("This field is not known here."), field=name)
+    if "billing_cycle" in clean:
+        cycle = clean.pop("billing_cycle")
+        clean["billing_cycles"] = cycles.changed(customer.billing_cycles, cycle, local_date(utc_now()))
     for name, value in clean.items():
         setattr(customer, name, value)
+
+
+def checked(field: str, value: object) -> Any:
+    """A fact of a customer as it is kept. Raises Invalid naming the field."""
+    return _CHECKS[field](value)
 
 
 def members_of(customer_id: int) -> list[Membership]:
@@ -164,6 +189,9 @@ def to_json(customer: Customer) -> dict[str, Any]:
         },
         "purchase_order": customer.purchase_order,
         "payment_term_days": customer.payment_term_days,
+        "billing_cycle": customer.billing_cycle,
+        "invoice_empty_periods": customer.invoice_empty_periods,
+        "resells_telecom": customer.resells_telecom,
         "status": customer.status,
     }
 
@@ -235,6 +263,15 @@ def _term(value: object) -> int | None:
     return value
 
 
+def _yes_or_no(field: str) -> Any:
+    def check(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise Invalid(lazy_gettext("Say true or false."), field=field)
+        return value
+
+    return check
+
+
 def _address(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not set(value) <= {"line1", "postal_code", "city"}:
         raise Invalid(lazy_gettext("An address has line1, postal_code and city."), field="address")
@@ -256,9 +293,17 @@ _CHECKS: Final = {
     "vat_number": _vat_number,
     "purchase_order": _optional_text("purchase_order", 64),
     "payment_term_days": _term,
+    "billing_cycle": _choice("billing_cycle", *cycles.CYCLES),
+    "invoice_empty_periods": _yes_or_no("invoice_empty_periods"),
+    "resells_telecom": _yes_or_no("resells_telecom"),
 }
 
 
 def billing_email(customer: Customer) -> str:
     """Where this customer's documents and payment mails go."""
     return customer.email
+
+
+def check_email(value: str) -> str:
+    """The address in its usual spelling. Raises Invalid."""
+    return _email(value)

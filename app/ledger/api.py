@@ -26,7 +26,7 @@ blueprint = Blueprint("ledger_api", __name__, url_prefix="/v1")
 
 _CUSTOMER_FIELDS = (
     "reference", "name", "email", "kind", "country", "locale", "currency", "vat_number", "address",
-    "purchase_order", "payment_term_days",
+    "purchase_order", "payment_term_days", "billing_cycle", "invoice_empty_periods", "resells_telecom",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from app.reference.statements import Money
 
 Reference = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", examples=["acme"])]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", examples=["NL"])]
+BillingCycle = Literal["monthly", "half_monthly"]
 State = Literal["ok", "low", "exhausted", "suspended"]
 Side = Literal[
     "prepaid", "credits", "promo", "receivable", "psp", "psp_pending", "bank", "unbilled_usage", "revenue",
@@ -36,6 +37,15 @@ class CustomerChange(Struct, kw_only=True, forbid_unknown_fields=True):
     address: Address | UnsetType = UNSET
     purchase_order: Annotated[str, Meta(max_length=64)] | UnsetType | None = UNSET
     payment_term_days: Annotated[int, Meta(ge=0, le=120)] | UnsetType | None = UNSET
+    billing_cycle: Annotated[BillingCycle, Meta(description="From the next month on.")] | UnsetType = UNSET
+    invoice_empty_periods: (
+        Annotated[bool, Meta(description="Whether a period without usage gets an invoice of nothing.")]
+        | UnsetType
+    ) = UNSET
+    resells_telecom: (
+        Annotated[bool, Meta(description="A Dutch business whose VAT on telecom is reverse-charged.")]
+        | UnsetType
+    ) = UNSET
 
 
 class NewCustomer(CustomerChange, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +68,9 @@ class Customer(Struct):
     address: Address
     purchase_order: str | None
     payment_term_days: int | None
+    billing_cycle: BillingCycle
+    invoice_empty_periods: bool
+    resells_telecom: bool
     status: Literal["active", "closed"]
 
 
