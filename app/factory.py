@@ -29,9 +29,9 @@ from app.reference import views as reference_views
 from app.schedule import Recurring
 from invoicing import api as invoicing_api
 from invoicing import (
+    archive_views,
     bank_api,
     charges,
-from invoicing import archive_views
     charges_api,
     credit_api,
     extras,
