@@ -5,16 +5,14 @@ from typing import Any, Final, cast
 
 from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
-from flask_babel import lazy_gettext
 
 from app import api
 from app.customers.auth import require_api_key
 from app.customers.service import UnknownCustomer, find_customer
 from app.db import in_unit_of_work
-from app.errors import Invalid
 from app.money import InvalidMoney, Money
 from app.reference.statements import Listed, Nothing, describe
-from topups import errors, service, shapes
+from topups import errors, posted, service, shapes
 
 blueprint = Blueprint("refunds_api", __name__, url_prefix="/v1")
 _OBSTACLES: Final = (UnknownCustomer, errors.PaymentsUnderWay, errors.InvoicesOpen)
@@ -64,8 +62,8 @@ def create_refund(top_up_id: str) -> ResponseReturnValue:
             top_up_id=top_up_id,
             request_key=request_key,
             amount_micros=None if amount is None else Money.from_json(amount, field="amount").micros,
-            with_fee=_boolean(body, "include_fee"),
-            forced=_boolean(body, "force"),
+            with_fee=posted.boolean(body, "include_fee"),
+            forced=posted.boolean(body, "force"),
         )
     )
     return jsonify(refund_json(refund)), 201
@@ -102,13 +100,6 @@ def close_customer(reference: str) -> ResponseReturnValue:
 def read_receipt(top_up_id: str) -> ResponseReturnValue:
     """Download the receipt of a payment."""
     return receipt_response(service.find_receipt(service.find_top_up(top_up_id)))
-
-
-def _boolean(body: dict[str, Any], name: str) -> bool:
-    value = body.get(name, False)
-    if not isinstance(value, bool):
-        raise Invalid(lazy_gettext("Give true or false."), field=name)
-    return value
 
 
 def receipt_response(receipt: service.Receipt) -> Response:

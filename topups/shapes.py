@@ -12,7 +12,14 @@ from topups.states import Status
 Locale = Literal["nl", "en"]
 
 
-class NewTopUp(Struct, kw_only=True):
+# Of what a program knows of its consent only `locale` and `ip` are read; the rest is its own affair.
+_Consent = Annotated[
+    dict[str, Any] | None,
+    Meta(description="What you know of the consent that you took: `locale`, `ip`. You vouch for it."),
+]
+
+
+class NewTopUp(Struct, kw_only=True, forbid_unknown_fields=True):
     """Without `payment_method` the payer goes to `checkout_url`; with it that mandate is charged now."""
 
     amount: Money
@@ -26,10 +33,7 @@ class NewTopUp(Struct, kw_only=True):
         Annotated[str, Meta(max_length=2000, pattern="^https?://[a-z0-9.-]+(/.*)?$")] | None,
         Meta(description="Where the payer comes back to.", examples=["https://shop.example/thanks"]),
     ] = None
-    consent: Annotated[
-        dict[str, Any] | None,
-        Meta(description="What you know of the consent that you took: `locale`, `ip`."),
-    ] = None
+    consent: _Consent = None
 
 
 class TopUp(Struct):
@@ -51,7 +55,7 @@ class TopUp(Struct):
     created_at: datetime
 
 
-class NewRefund(Struct):
+class NewRefund(Struct, forbid_unknown_fields=True):
     amount: Annotated[
         Money | None, Meta(description="All that is left of what the payment credited by default.")
     ] = None
@@ -84,8 +88,11 @@ class Consent(Struct):
     ip: str | None
 
 
-class NewRule(Struct, kw_only=True):
-    """Exactly one of `amount` and `target`. What else is read with a rule may be sent, and is ignored."""
+_IGNORED = Meta(description="Read with a rule; may be sent back, and is ignored.")
+
+
+class NewRule(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Exactly one of `amount` and `target`."""
 
     threshold: Money
     monthly_maximum: Money
@@ -94,10 +101,11 @@ class NewRule(Struct, kw_only=True):
     target: Annotated[Money | None, Meta(description="Tops up to this.")] = None
     calendar_amount: Annotated[Money | None, Meta(description="On the first of each month, too.")] = None
     payment_methods: Annotated[list[str] | None, Meta(description="In the order to try.")] = None
-    consent: Annotated[
-        dict[str, Any] | None,
-        Meta(description="What you know of the consent that you took: `locale`, `ip`. You vouch for it."),
-    ] = None
+    consent: _Consent = None
+    month_used: Annotated[Any, _IGNORED] = None
+    month_in_flight: Annotated[Any, _IGNORED] = None
+    state: Annotated[Any, _IGNORED] = None
+    last_decision: Annotated[Any, _IGNORED] = None
 
 
 class Decision(Struct):

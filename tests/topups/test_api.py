@@ -231,3 +231,23 @@ def test_the_same_request_several_times_at_once_is_one_payment(
     assert answers.count(201) >= 1
     assert set(answers) <= {201, 409}
     assert len(story.top_ups()) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("post", "/customers/acme/top-ups", {"amount": TWENTY_FIVE, "status": "paid"}, "status"),
+        ("post", "/customers/acme/top-ups", {"amount": TWENTY_FIVE, "fee": TWENTY_FIVE}, "fee"),
+        ("post", "/customers/acme/top-ups", {"amount": TWENTY_FIVE, "customer_id": 1}, "customer_id"),
+        ("put", "/customers/acme/auto-top-up", {"threshold": TWENTY_FIVE, "enabled_at": None}, "enabled_at"),
+        ("post", "/top-ups/tu_rs_x/refunds", {"mollie_refund_id": "re_1"}, "mollie_refund_id"),
+        ("post", "/customers/acme/close", {"force": True}, "force"),
+    ],
+)
+def test_a_field_that_is_not_of_the_request_is_refused_by_name(
+    story: Story, program: Program, method: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    answer = program.post(path, body) if method == "post" else program.put(path, body)
+    problem = answer.get_json()
+    assert (answer.status_code, problem["code"], problem["field"]) == (422, "invalid_request", field)
+    assert story.top_ups() == []
