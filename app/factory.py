@@ -16,6 +16,8 @@ from app.customers.models import Customer
 from app.desk import bank as desk_bank
 from app.desk import closing as desk_closing
 from app.desk import invoices as desk_invoices
+from app.desk import acts
+from app.desk import audit_log as desk_audit
 from app.desk import prices as desk_prices
 from app.desk import views as desk_views
 from app.desk import webhooks as desk_webhooks
@@ -74,6 +76,7 @@ BLUEPRINTS = (
     alert_views.blueprint,
     holds_api.blueprint,
     own_prices_api.blueprint,
+    desk_audit.blueprint,
     topups_api.blueprint,
     refunds_api.blueprint,
     webhooks.blueprint,
@@ -160,6 +163,7 @@ def _subscribe() -> None:
     topups.on_money_left(invoicing.money_left)
     topups.set_transfer_reference(invoicing.top_up_reference_of)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
+    acts.init_app(app)
     holds.check_holds_with(alerts.refuse_spending)
     extras.add_charge_source("one_off", charges.Waiting())
     extras.add_charge_source("subscription", subscription_closing.Waiting())

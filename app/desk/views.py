@@ -118,7 +118,7 @@ def resend_mail(customer_id: int, mail_id: int) -> Response:
 
 @blueprint.route("/api-keys", methods=["GET", "POST"])
 @operator_required
-def api_keys() -> str:
+def api_keys() -> str | tuple[str, int]:
     """The keys; a new one is shown in the answer to its making, and never again."""
     form = ApiKeyForm()
     made = None
@@ -126,7 +126,8 @@ def api_keys() -> str:
         with unit_of_work():
             _key, made = auth.create_api_key(form.name.data, created_by=current_user)
         form = ApiKeyForm(formdata=None)
-    return render_template("desk/api_keys.html", form=form, made=made, keys=auth.api_keys())
+    page = render_template("desk/api_keys.html", form=form, made=made, keys=auth.api_keys())
+    return (page, 422) if form.errors else page
 
 
 @blueprint.post("/api-keys/<key_id>/revoke")

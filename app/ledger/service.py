@@ -10,6 +10,8 @@ from typing import Final, Literal, cast
 
 from sqlalchemy import case, func, insert, select, text, update
 
+from app import audit
+from app.audit import Subject
 from app.clock import utc_now
 from app.db import db, unit_notes
 from app.errors import Invalid, NotFound
@@ -265,6 +267,11 @@ def grant(
             reference=f"grant-{given.grant_id}",
         )
     )
+    audit.note(
+        "balance.granted",
+        Subject("grant", given.public_id, customer_id),
+        after={"amount_micros": amount_micros, "reason": reason, "expires_at": expires_at},
+    )
     return given
 
 
@@ -341,6 +348,13 @@ def set_overdraft(customer_id: int, overdraft_micros: int) -> None:
         .values(overdraft_micros=overdraft_micros)
         .execution_options(synchronize_session=False)
     )
+    if before.overdraft_micros != overdraft_micros:
+        audit.note(
+            "balance.overdraft",
+            Subject("balance", "", customer_id),
+            before={"overdraft_micros": before.overdraft_micros},
+            after={"overdraft_micros": overdraft_micros},
+        )
 
 
 def clear_attention(customer_id: int) -> None:

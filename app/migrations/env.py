@@ -16,6 +16,7 @@ settings = current_app.extensions["settings"]
 
 # What was posted is never changed, whoever asks through the application.
 APPEND_ONLY = (
+    "audit_entry",
     "transfer",
     "ledger_seal",
     "invoice_line",

@@ -41,6 +41,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk_webhooks.log", lazy_gettext("Webhooks")),
         ("desk.api_keys", lazy_gettext("API keys")),
     ),
+        ("desk_audit.log", lazy_gettext("Audit log")),
 )
 COUNTED: Final = "invoicing.invoices"
 
