@@ -13,11 +13,11 @@ from app.config import Settings
 from app.customers import auth
 from app.customers import views as customers_views
 from app.customers.models import Customer
+from app.desk import acts
+from app.desk import audit_log as desk_audit
 from app.desk import bank as desk_bank
 from app.desk import closing as desk_closing
 from app.desk import invoices as desk_invoices
-from app.desk import acts
-from app.desk import audit_log as desk_audit
 from app.desk import prices as desk_prices
 from app.desk import views as desk_views
 from app.desk import webhooks as desk_webhooks
@@ -66,6 +66,7 @@ BLUEPRINTS = (
     desk_invoices.blueprint,
     desk_prices.blueprint,
     desk_bank.blueprint,
+    desk_audit.blueprint,
     desk_webhooks.blueprint,
     webhooks_api.blueprint,
     ledger_api.blueprint,
@@ -76,7 +77,6 @@ BLUEPRINTS = (
     alert_views.blueprint,
     holds_api.blueprint,
     own_prices_api.blueprint,
-    desk_audit.blueprint,
     topups_api.blueprint,
     refunds_api.blueprint,
     webhooks.blueprint,
@@ -95,12 +95,12 @@ BLUEPRINTS = (
     invoicing_views.blueprint,
     pay_views.blueprint,
     payments_api.blueprint,
+    archive_views.blueprint,
 )
 COMMANDS = (
     ledger_cli.group,
     metering_cli.group,
     topups_cli.group,
-    archive_views.blueprint,
     invoicing_cli.group,
     cli.jobs,
     cli.users,
@@ -144,6 +144,7 @@ def create_app(settings: Settings) -> Flask:
     sessions.init_app(app)
     headers.init_app(app)
     shell.init_app(app)
+    acts.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     for group in COMMANDS:
@@ -163,7 +164,6 @@ def _subscribe() -> None:
     topups.on_money_left(invoicing.money_left)
     topups.set_transfer_reference(invoicing.top_up_reference_of)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
-    acts.init_app(app)
     holds.check_holds_with(alerts.refuse_spending)
     extras.add_charge_source("one_off", charges.Waiting())
     extras.add_charge_source("subscription", subscription_closing.Waiting())

@@ -341,7 +341,7 @@ def set_overdraft(customer_id: int, overdraft_micros: int) -> None:
     """How far below zero holds may reach; usage that happened is recorded whatever it is. Raises Invalid."""
     if not 0 <= overdraft_micros <= MAX_MICROS:
         raise Invalid(field="amount")
-    lock_balance(customer_id)
+    before = lock_balance(customer_id)
     db.session.execute(
         update(BalanceRow)
         .where(BalanceRow.customer_id == customer_id)
