@@ -205,7 +205,16 @@ def tax_notes(invoice: Invoice) -> list[str]:
     """The sentences that the law wants where no VAT, or another country's, is charged."""
     notes = []
     categories = {tax.category for tax in invoice.taxes}
-    if Category.REVERSE_CHARGE in categories:
+    abroad = invoice.buyer.get("country") != invoice.seller.get("country")
+    if Category.REVERSE_CHARGE in categories and not abroad:
+        notes.append(
+            gettext(
+                "VAT reverse-charged to the buyer, VAT number %(number)s "
+                "(domestic reverse charge for telecommunications services).",
+                number=invoice.buyer.get("vat_number") or "–",
+            )
+        )
+    elif Category.REVERSE_CHARGE in categories:
         notes.append(
             gettext(
                 "VAT reverse-charged to the buyer, VAT number %(number)s "
@@ -215,7 +224,6 @@ def tax_notes(invoice: Invoice) -> list[str]:
         )
     if Category.OUTSIDE_SCOPE in categories:
         notes.append(gettext("Service supplied outside the European Union: not subject to EU VAT."))
-    abroad = invoice.buyer.get("country") != invoice.seller.get("country")
     if abroad and Category.STANDARD in categories:
         notes.append(gettext("VAT of the customer's country, declared through the One-Stop Shop."))
     return notes

@@ -59,9 +59,12 @@ def test_outside_the_eu_the_tax_does_not_apply(country: str) -> None:
 
 
 def test_a_reseller_of_telecom_is_reverse_charged_at_home_only_with_a_vat_number() -> None:
-    assert treatment_of(Buyer("NL", True, DUTCH_NUMBER, resells_telecom=True), ON).category == "AE"
-    assert treatment_of(Buyer("NL", True, None, resells_telecom=True), ON).category == "S"
-    assert treatment_of(Buyer("NL", False, DUTCH_NUMBER, resells_telecom=True), ON).category == "S"
+    def category(*, is_business: bool = True, number: str | None = DUTCH_NUMBER, telecom: bool = True) -> str:
+        buyer = Buyer("NL", is_business, number, resells_telecom=True)
+        return treatment_of(buyer, ON, is_telecom=telecom).category
+
+    assert category() == "AE"
+    assert category(number=None) == category(is_business=False) == category(telecom=False) == "S"
 
 
 def test_a_rate_holds_from_its_own_day_on() -> None:
@@ -74,8 +77,12 @@ def test_a_rate_holds_from_its_own_day_on() -> None:
 def test_an_unknown_rate_is_an_error_and_not_zero() -> None:
     with pytest.raises(TaxRateMissing):
         percent_of("NL", date(1999, 1, 1))
-    with pytest.raises(TaxRateMissing):
-        percent_of("BE", ON, "reduced")
+
+
+def test_a_country_without_a_rate_of_a_kind_asks_its_standard_rate() -> None:
+    assert percent_of("BE", ON, "reduced") == 6
+    assert percent_of("DK", ON, "reduced") == 25
+    assert percent_of("BE", ON, "zero") == 21
 
 
 def test_all_27_members_have_a_standard_rate_that_the_directive_allows() -> None:
