@@ -33,6 +33,7 @@ from invoicing import api as invoicing_api
 from invoicing import (
     archive_views,
     bank_api,
+    charge_views,
     charges,
     charges_api,
     credit_api,
@@ -91,6 +92,7 @@ BLUEPRINTS = (
     bank_api.blueprint,
     plans_api.blueprint,
     charges_api.blueprint,
+    charge_views.blueprint,
     subscriptions_api.blueprint,
     invoicing_views.blueprint,
     pay_views.blueprint,

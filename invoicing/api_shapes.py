@@ -45,6 +45,7 @@ class InvoiceLine(Struct):
     name: str
     unit: str
     dimensions: dict[str, str]
+    period: Annotated[InvoicePeriod | None, Meta(description="The days of what is no usage.")]
     quantity: AnyNumber
     unit_amount: AnyNumber
     price_per: int

@@ -21,10 +21,10 @@ class Group:
 
 
 def groups_of(invoice: Invoice) -> list[Group]:
-    """Lines of one meter, dimensions and tax stand together; a correction stands alone."""
+    """Lines of one meter, dimensions and tax stand together; what is no usage stands alone."""
     grouped: dict[tuple[object, ...], list[InvoiceLine]] = {}
     for line in invoice.lines:
-        alone = line.position if line.kind in {"correction", "credit"} else None
+        alone = line.position if line.kind in {"correction", "credit", "charge"} else None
         key = (line.meter, tuple(sorted(line.dimensions.items())), line.tax_category, line.tax_percent, alone)
         grouped.setdefault(key, []).append(line)
     return [replace(_group(lines), events=events_of(lines[0], invoice)) for lines in grouped.values()]
@@ -36,6 +36,9 @@ def _group(lines: Sequence[InvoiceLine]) -> Group:
     net_cents = sum(line.net_cents for line in lines)
     if first.kind in {"correction", "credit"}:
         return Group(wording.description(first), "", net_cents)
+    if first.kind == "charge":
+        several = first.quantity != 1
+        return Group(wording.description(first), _explanation(lines) if several else "", net_cents)
     return Group(name, _explanation(lines), net_cents)
 
 

@@ -15,7 +15,7 @@ from app.db import in_unit_of_work
 from app.errors import AppError, NotFound
 from app.i18n import money
 from app.ledger import service as ledger
-from invoicing import archive, history, pages, service, wording
+from invoicing import archive, charges, history, pages, service, wording
 from invoicing.api import file_response, itemised_response
 from invoicing.pay_form import PayForm
 from invoicing.payment_orders import Payable
@@ -130,6 +130,7 @@ def invoice(number: str) -> ResponseReturnValue:
         consent=consents.short_text("save_method"),
         consent_text=consents.full_text("save_method"),
         groups=pages.groups_of(found),
+        attachments=charges.attached_to(found),
         history=history.events_of(found),
         kinds=service.stored_kinds(found),
         reference=spaced(payment_reference(found) or ""),

@@ -166,16 +166,23 @@ def last_day(period_end: date) -> date:
 
 
 def period_text(start: date, end: date) -> str:
-    """The days, such as "1–31 October 2026"; a period never spans two months."""
+    """The days, such as "1–31 October 2026", or "15 October 2026 – 14 November 2026"."""
     last = last_day(end)
+    if (start.year, start.month) != (last.year, last.month):
+        return f"{long_day(start)} – {long_day(last)}"
     return long_day(last) if last == start else f"{start.day}–{long_day(last)}"
 
 
 def days_text(first: date, last: date) -> str:
-    """Days, the last one included, whatever months they span: "1 November 2026 – 31 January 2027"."""
-    if (first.year, first.month) == (last.year, last.month):
-        return period_text(first, last + timedelta(days=1))
-    return f"{long_day(first)} – {long_day(last)}"
+    """Days, the last one included: "1 November 2026 – 31 January 2027"."""
+    return period_text(first, last + timedelta(days=1))
+
+
+def days_covered(invoice: Invoice) -> tuple[date, date]:
+    """From the first to the last day that a document or any of its lines is for, both included."""
+    starts = [line.supplied_from for line in invoice.lines if line.supplied_from]
+    ends = [line.supplied_until for line in invoice.lines if line.supplied_until]
+    return min([invoice.period_start, *starts]), max([last_day(invoice.period_end), *ends])
 
 
 def month_text(start: date) -> str:

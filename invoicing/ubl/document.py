@@ -63,8 +63,10 @@ def _head(document: Element, invoice: Invoice) -> None:
     add(document, "cbc:DocumentCurrencyCode", invoice.currency)
     add(document, "cbc:BuyerReference", invoice.buyer["reference"])
     period = add(document, "cac:InvoicePeriod")
-    add(period, "cbc:StartDate", day(invoice.period_start))
-    add(period, "cbc:EndDate", day(wording.last_day(invoice.period_end)))
+    # A line's days lie within the document's (PEPPOL-EN16931-R110 and R111).
+    first, last = wording.days_covered(invoice)
+    add(period, "cbc:StartDate", day(first))
+    add(period, "cbc:EndDate", day(last))
     if invoice.buyer.get("purchase_order"):
         add(add(document, "cac:OrderReference"), "cbc:ID", invoice.buyer["purchase_order"])
     if invoice.original_number:

@@ -9,7 +9,7 @@ from typing import Final
 from invoicing import wording
 from invoicing.models import CREDIT_NOTE, Invoice, InvoiceLine, InvoiceTax
 from invoicing.tax import EXEMPTION_CODES, Category
-from invoicing.ubl.elements import Element, add, add_amount, number
+from invoicing.ubl.elements import Element, add, add_amount, day, number
 
 # UN/ECE Recommendation 20 codes of units that meters commonly count; any other is "one".
 _UNIT_CODES: Final = {
@@ -34,6 +34,10 @@ def add_line(parent: Element, invoice: Invoice, line: InvoiceLine) -> None:
         unitCode=unit,
     )
     add_amount(element, "cbc:LineExtensionAmount", line.net_cents, invoice.currency)
+    if line.supplied_from is not None and line.supplied_until is not None:
+        period = add(element, "cac:InvoicePeriod")
+        add(period, "cbc:StartDate", day(line.supplied_from))
+        add(period, "cbc:EndDate", day(line.supplied_until))
     item = add(element, "cac:Item")
     add(item, "cbc:Name", wording.description(line) or line.meter)
     _tax_category(item, "cac:ClassifiedTaxCategory", line.tax_category, line.tax_percent)

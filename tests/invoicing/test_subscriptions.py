@@ -1,5 +1,6 @@
 """Subscriptions: each period billed ahead, once, on time, whatever ran twice or not at all."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from app.config import settings
 from app.customers.service import get_customer
 from app.db import db, in_unit_of_work
+from app.i18n import in_locale
 from app.ledger import service as ledger
 from app.ledger.sides import Side
-from invoicing import charge_documents, service, subscriptions
+from invoicing import charge_documents, pages, service, subscriptions
 from invoicing.spans import due_date
 from tests.fixtures.shop import EURO, Shop
 from tests.fixtures.subscriptions import Hosting, days
@@ -226,11 +228,34 @@ def test_what_costs_nothing_stands_on_no_invoice(hosting: Hosting) -> None:
     assert hosting.read(subscription)["billed_through"] == "2026-11-15"
 
 
-def test_the_files_of_such_an_invoice_are_made_and_mailed(hosting: Hosting, shop: Shop) -> None:
-    hosting.subscribe("domain")
+def test_the_files_of_such_documents_keep_the_rules_and_name_each_lines_days(
+    hosting: Hosting, shop: Shop
+) -> None:
+    domain = hosting.subscribe("domain", quantity=2)
+    hosting.terms(documents="together")
+    hosting.subscribe("basic")
+    shop.use_42_40("acme")
+    shop.clock.travel_to(datetime(2026, 11, 1, 5, tzinfo=UTC))
+    shop.close()
+    hosting.cancel(domain, "now")
     shop.run_jobs()
-    (invoice,) = hosting.invoices
-    assert service.stored_kinds(invoice) == ["pdf", "xml"]
+    for document in shop.invoices("acme"):
+        assert service.stored_kinds(document) == ["pdf", "xml"], document.number
+    separate, together = hosting.invoices
+    xml = service.document(together, "xml").content.decode()
+    periods = re.findall(r"<cbc:StartDate>(.*?)</cbc:StartDate>\s*<cbc:EndDate>(.*?)</cbc:EndDate>", xml)
+    assert periods == [
+        ("2026-10-01", "2026-12-14"),
+        ("2026-10-15", "2026-11-14"),
+        ("2026-11-15", "2026-12-14"),
+    ]
+    page = hosting.api.get(f"/v1/invoices/{separate.number}").get_json()
+    assert page["lines"][0]["period"] == {"start": "2026-10-15", "end": "2027-10-15"}
+    assert (page["period"]["start"], page["period"]["end"]) == ("2026-10-15", "2027-10-15")
+    with in_locale("nl"):
+        (group,) = pages.groups_of(separate)
+    assert group.name == "Domain name, 15 oktober 2026 – 14 oktober 2027"
+    assert group.explanation == "2 à €\xa012,00"
 
 
 def test_the_same_request_subscribes_once(hosting: Hosting) -> None:
