@@ -183,6 +183,20 @@ _REQUIRED = {
     "database_url": "postgresql://user:password@host/database",
     "redis_url": "redis://host:6379/0",
     "mollie_api_key": "test_… or live_… from Mollie's dashboard",
+            (
+                0
+                < self.dunning_reminder_days
+                < self.dunning_second_reminder_days
+                < self.dunning_late_fee_days
+                < self.dunning_final_demand_days,
+                "DUNNING_…_DAYS: reminder, second reminder, late fee and final demand come after each other",
+            ),
+            (
+                self.dunning_upcoming_days >= 0 and self.dunning_grace_days > 0,
+                "DUNNING_GRACE_DAYS: must be above 0, DUNNING_UPCOMING_DAYS not below",
+            ),
+            (_is_late_fee(self.late_fee_business), f"LATE_FEE_BUSINESS: {_LATE_FEE_RULE}"),
+            (_is_late_fee(self.late_fee_consumer), f"LATE_FEE_CONSUMER: {_LATE_FEE_RULE}"),
 }
 
 
@@ -241,6 +255,13 @@ def _whole(text: str) -> int:
 def _boolean(text: str) -> bool:
     if text.lower() in ("1", "true", "yes", "on"):
         return True
+_LATE_FEE_RULE = "must be wik, an amount such as 15 or a percentage such as 10%"
+
+
+def _is_late_fee(text: str) -> bool:
+    return bool(re.fullmatch(r"(wik|\d{1,5}(\.\d{1,2})?|(\d{1,2}(\.\d{1,2})?|100)%)?", text, re.ASCII))
+
+
     if text.lower() in ("0", "false", "no", "off"):
         return False
     raise ValueError("must be 1 or 0")

@@ -134,6 +134,8 @@ SCHEDULE = (
 
 def create_app(settings: Settings) -> Flask:
     """A WSGI application over these settings. Touches neither database nor network."""
+    Recurring("invoicing.dunning_jobs.collect_due", timedelta(hours=1)),
+    Recurring("invoicing.dunning_jobs.chase_due", timedelta(hours=3), "bulk"),
     app = Flask("app")
     app.config["SECRET_KEY"] = settings.secret_key
     app.extensions["settings"] = settings

@@ -33,6 +33,8 @@ class PayWish:
     save_method: bool = False
     redirect_url: str | None = None
     consent_by: GivenBy | None = None
+    # Collected on the due date as agreed: nobody is there to be shown a fee, so there is none.
+    is_automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _order(customer_id: int, wish: PayWish) -> _Ordered:
     if wish.payment_method_id is not None:
         method = topups.chargeable_method(customer_id, wish.payment_method_id).method
     fee = fee_of(get_customer(customer_id), method, order.amount_micros)
-    if fee.gross_micros != wish.accepted_fee_micros:
+    if fee.gross_micros != wish.accepted_fee_micros and not wish.is_automatic:
         raise FeeNotAccepted(field="accepted_fee", fee=Money(fee.gross_micros).to_json())
     numbers = payment_orders.invoices_of(customer_id, wish.request_key)
     return _Ordered(order.amount_micros, numbers[0])
@@ -100,6 +102,7 @@ def _request(customer: Customer, wish: PayWish, ordered: _Ordered) -> TopUp:
             purpose="invoice",
             invoice_number=ordered.first_number,
             accepted_fee_micros=wish.accepted_fee_micros,
+            origin="auto_pay" if wish.is_automatic else "manual",
         )
     return topups.request_top_up(
         customer,

@@ -16,7 +16,7 @@ from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import MICROS_PER_CENT
-from invoicing import payment_orders, telling, write_offs
+from invoicing import dunning_suspension, payment_orders, telling, write_offs
 from invoicing.due import allocate
 from invoicing.models import UNPAID, Allocation, Invoice
 from topups import service as topups
@@ -41,6 +41,7 @@ def money_arrived(customer_id: int, top_up_id: str, amount_micros: int) -> None:
     for invoice, share in zip(debts, shares, strict=True):
         if share:
             _allocate(invoice, top_up_id, share)
+    dunning_suspension.refresh(customer_id)
 
 
 def money_left(customer_id: int, top_up_id: str, amount_micros: int) -> None:
@@ -53,6 +54,7 @@ def money_left(customer_id: int, top_up_id: str, amount_micros: int) -> None:
             _allocate(invoice, top_up_id, -share)
             left -= share
     settle_with_credits(customer_id)
+    dunning_suspension.refresh(customer_id)
 
 
 def settle_with_credits(
@@ -70,6 +72,7 @@ def settle_with_credits(
     for invoice, share in zip(debts, shares, strict=True):
         if share:
             _allocate(invoice, None, share)
+    dunning_suspension.refresh(customer_id)
     return sum(shares)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
 from uuid import uuid4
 
 from flask_babel import lazy_gettext
@@ -17,7 +16,7 @@ from sqlalchemy import select
 
 from app.clock import utc_now
 from app.db import db
-from app.errors import Conflict, Invalid
+from app.errors import Conflict
 from app.i18n import local_date
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
@@ -26,9 +25,8 @@ from invoicing.dunning_models import WriteOff
 from invoicing.errors import NothingToPay, PaymentUnderWay
 from invoicing.models import INVOICE, Invoice
 from invoicing.reading import find, with_status
+from invoicing.reasons import checked_reason
 from invoicing.wording import gettext
-
-MAX_REASON: Final = 500
 
 
 class AlreadyWrittenOff(Conflict):
@@ -129,14 +127,6 @@ def of_invoice(invoice: Invoice) -> list[WriteOff]:
             .order_by(WriteOff.created_at)
         )
     )
-
-
-def checked_reason(text: str) -> str:
-    """A reason on one line. Raises Invalid."""
-    reason = " ".join(text.split())
-    if not 1 <= len(reason) <= MAX_REASON or not reason.isprintable():
-        raise Invalid(gettext("Say why, in at most %(most)s characters.", most=MAX_REASON), field="reason")
-    return reason
 
 
 def _book(invoice: Invoice, amount_micros: int, reason: str, user_id: int | None) -> None:
