@@ -6,8 +6,11 @@ from flask.cli import AppGroup
 from app.customers import auth, sign_in
 from app.customers.service import find_customer
 from app.db import in_unit_of_work
+from app.errors import NotFound
 from app.jobs import failed_jobs, retry_failed_job
+from app.mail import find_by_name, note_bounce
 
+mails = AppGroup("mail", help="The mail log.")
 jobs = AppGroup("jobs", help="Background jobs.")
 users = AppGroup("users", help="People who sign in.")
 keys = AppGroup("keys", help="API keys of programs.")
@@ -28,6 +31,18 @@ def retry(job_id: str) -> None:
     """Put a failed job back into its queue."""
     retry_failed_job(job_id)
     click.echo(f"{job_id} is queued again")
+
+
+@mails.command("bounced")
+@click.argument("mail")
+@click.option("--reason", required=True, help="What the other side said.")
+def mail_bounced(mail: str, reason: str) -> None:
+    """Note that a mail came back. MAIL is its number in the log, or the Message-ID that the bounce quotes."""
+    try:
+        message = in_unit_of_work(lambda: note_bounce(*find_by_name(mail), reason).recipient)
+    except NotFound as error:
+        raise click.ClickException(f"there is no mail {mail}") from error
+    click.echo(f"{message}: noted")
 
 
 @users.command("create")

@@ -15,6 +15,7 @@ from app.customers import views as customers_views
 from app.customers.models import Customer
 from app.desk import acts
 from app.desk import audit_log as desk_audit
+from app.desk import addressees as desk_addressees
 from app.desk import bank as desk_bank
 from app.desk import closing as desk_closing
 from app.desk import invoices as desk_invoices
@@ -32,6 +33,8 @@ from app.schedule import Recurring
 from invoicing import api as invoicing_api
 from invoicing import (
     archive_views,
+    addressee_views,
+    addressees_api,
     bank_api,
     charge_views,
     charges,
@@ -67,6 +70,7 @@ BLUEPRINTS = (
     desk_invoices.blueprint,
     desk_prices.blueprint,
     desk_bank.blueprint,
+    desk_addressees.blueprint,
     desk_audit.blueprint,
     desk_webhooks.blueprint,
     webhooks_api.blueprint,
@@ -90,6 +94,8 @@ BLUEPRINTS = (
     invoicing_api.blueprint,
     credit_api.blueprint,
     bank_api.blueprint,
+    addressees_api.blueprint,
+    addressee_views.blueprint,
     plans_api.blueprint,
     charges_api.blueprint,
     charge_views.blueprint,
@@ -105,6 +111,7 @@ COMMANDS = (
     topups_cli.group,
     invoicing_cli.group,
     cli.jobs,
+    cli.mails,
     cli.users,
     cli.keys,
     db_commands,

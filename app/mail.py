@@ -35,6 +35,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.clock import utc_now
 from app.config import Settings, settings
 from app.db import Model, UtcDateTime, db, in_unit_of_work
+from app.errors import NotFound
 from app.i18n import in_locale
 from app.jobs import enqueue
 
@@ -61,10 +62,14 @@ class MailMessage(Model):
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[UtcDateTime]
     sent_at: Mapped[UtcDateTime | None]
+    # It came back, or the server refused the address for good: then it is not tried again.
+    bounced_at: Mapped[UtcDateTime | None]
+    bounce_reason: Mapped[str | None] = mapped_column(String(500))
 
     __table_args__ = (
         PrimaryKeyConstraint("customer_id", "mail_id"),
         UniqueConstraint("customer_id", "dedupe_key"),
+        Index("ix_mail_message_bounced", "customer_id", postgresql_where=text("bounced_at IS NOT NULL")),
         CheckConstraint("status IN ('queued', 'sent', 'failed')", name="status"),
         Index("ix_mail_message_queued", "created_at", postgresql_where=text("status = 'queued'")),
     )
@@ -165,6 +170,7 @@ def resend(customer_id: int, mail_id: int) -> None:
     """Queue a mail of the log once more, as it was."""
     message = db.session.get_one(MailMessage, (customer_id, mail_id))
     message.status = "queued"
+    message.bounced_at = message.bounce_reason = None
     enqueue("app.mail.deliver", customer_id, mail_id)
 
 
@@ -179,12 +185,16 @@ def deliver(customer_id: int, mail_id: int) -> None:
     wire = _compose(message, _attachments(customer_id, mail_id))
     db.session.rollback()
     error: str | None = None
+    refusal: str | None = None
     try:
         _hand_over(wire, settings())
     except (OSError, smtplib.SMTPException) as failure:
         error = f"{type(failure).__name__}: {failure}"
+        refusal = _refused_for_good(failure)
     in_unit_of_work(_note_outcome, customer_id, mail_id, error)
-    if error:
+    if refusal is not None:
+        in_unit_of_work(note_bounce, customer_id, mail_id, refusal)
+    elif error:
         raise MailNotSentError(error)
 
 
@@ -224,6 +234,49 @@ def _note_outcome(customer_id: int, mail_id: int, error: str | None) -> None:
     message.error = error
     message.status = "failed" if error else "sent"
     message.sent_at = message.sent_at if error else utc_now()
+
+
+def _refused_for_good(failure: Exception) -> str | None:
+    """What the server says of an address that it will never deliver to (5xx); None for all else."""
+    if not isinstance(failure, smtplib.SMTPRecipientsRefused):
+        return None
+    code, answer = next(iter(failure.recipients.values()))
+    return f"{code} {answer.decode(errors='replace')}" if code >= 500 else None
+
+
+def note_bounce(customer_id: int, mail_id: int, reason: str) -> MailMessage:
+    """A mail came back. In a unit of work; again keeps the first moment. Raises NotFound."""
+    message = db.session.get(MailMessage, (customer_id, mail_id), with_for_update=True)
+    if message is None:
+        raise NotFound
+    message.bounced_at = message.bounced_at or utc_now()
+    message.bounce_reason = reason[:500]
+    return message
+
+
+def bounces(customer_id: int) -> dict[str, tuple[datetime, str]]:
+    """Addresses from which a customer's mail came back, with the last time and why."""
+    rows = db.session.execute(
+        select(MailMessage.recipient, MailMessage.bounced_at, MailMessage.bounce_reason)
+        .where(MailMessage.customer_id == customer_id, MailMessage.bounced_at.is_not(None))
+        .order_by(MailMessage.bounced_at)
+    )
+    return {row.recipient: (row.bounced_at, row.bounce_reason or "") for row in rows}
+
+
+def find_by_name(name: str) -> tuple[int, int]:
+    """(customer, mail) of a mail's number in the log, or of the Message-ID that a bounce quotes.
+
+    Raises NotFound.
+    """
+    quoted = re.fullmatch(r"<?(\d+)\.(\d+)\.\d{14}@\S+", name)
+    if quoted:
+        return int(quoted[1]), int(quoted[2])
+    number = int(name) if re.fullmatch(r"\d{1,18}", name) else 0
+    owner = db.session.scalar(select(MailMessage.customer_id).where(MailMessage.mail_id == number))
+    if owner is None:
+        raise NotFound
+    return owner, number
 
 
 def _attachments(customer_id: int, mail_id: int) -> list[MailAttachment]:

@@ -59,15 +59,15 @@ def latest_runs(limit: int) -> list[tuple[BankImport, Report]]:
 
 def _runs(wanted: Select[UUID]) -> list[tuple[BankImport, Report]]:
     rows = db.session.execute(
-        select(BankImport, BankEntry.status, func.count())
+        select(BankImport, BankEntry.status, func.count().label("entries"))
         .outerjoin(BankEntry, BankEntry.import_id == BankImport.import_id)
         .where(BankImport.import_id.in_(wanted))
-        .group_by(BankImport, BankEntry.status)
+        .group_by(BankImport.import_id, BankEntry.status)
         .order_by(BankImport.imported_at.desc(), BankImport.import_id)
     ).all()
     runs = dict.fromkeys(row.BankImport for row in rows)
     counts = {
-        run: {row.status: row.count for row in rows if row.BankImport is run and row.status} for run in runs
+        run: {row.status: row.entries for row in rows if row.BankImport is run and row.status} for run in runs
     }
     return [
         (

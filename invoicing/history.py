@@ -10,7 +10,7 @@ from app.db import db
 from app.i18n import money
 from app.money import micros_of_cents
 from invoicing.models import Allocation, Invoice
-from invoicing.notices import MAIL_TEMPLATE, dedupe_key
+from invoicing.notices import is_about
 from invoicing.wording import gettext
 
 
@@ -25,11 +25,9 @@ class Event:
 def events_of(invoice: Invoice) -> list[Event]:
     events = [Event(invoice.issued_at, gettext("Made and recorded"))]
     events += [
-        Event(
-            message.sent_at or message.created_at, gettext("Mailed to %(address)s", address=message.recipient)
-        )
+        _mailed(message)
         for message in mail.mail_log(customer_id=invoice.customer_id, limit=200)
-        if message.template == MAIL_TEMPLATE and message.dedupe_key == dedupe_key(invoice)
+        if is_about(message, invoice)
     ]
     allocations = db.session.scalars(
         select(Allocation).where(
@@ -44,6 +42,14 @@ def events_of(invoice: Invoice) -> list[Event]:
     )
     events += [Event(note.issued_at, _credited_text(note)) for note in credit_notes]
     return sorted(events, key=lambda event: event.at)
+
+
+def _mailed(message: mail.MailMessage) -> Event:
+    if message.bounced_at is not None:
+        text = gettext("The e-mail to %(address)s came back", address=message.recipient)
+        return Event(message.bounced_at, text)
+    text = gettext("Mailed to %(address)s", address=message.recipient)
+    return Event(message.sent_at or message.created_at, text)
 
 
 def _allocation_text(allocation: Allocation) -> str:

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypedDict, TypeVar
 from uuid import UUID
 
 import structlog
 
-from app import mail
-from app.customers.service import billing_email, get_customer
+from app.customers import addressees
 from app.db import db, in_unit_of_work
-from app.mail import Attachment
+from app.mail import Attachment, MailMessage
 from app.pdf import PdfBatch, PdfNotMade, render_pdf
 from invoicing import documents, paper, reading, telling, wording
 from invoicing.models import CREDIT_NOTE, Invoice
@@ -163,13 +162,30 @@ def _release(customer_id: int, invoice_id: UUID, files: dict[str, bytes], proble
 
 
 def mail_invoice(invoice: Invoice) -> None:
-    """Mail the stored files in the document's own language, and tell programs; once per number."""
+    """Mail the document to each who gets invoices, and tell programs; once per number and addressee."""
     telling.issued(invoice)
-    mail.send(
-        MAIL_TEMPLATE,
-        to=billing_email(get_customer(invoice.customer_id)),
-        locale=invoice.locale,
+    addressees.send(MAIL_TEMPLATE, "invoices", **_mail_of(invoice), dedupe_key=dedupe_key(invoice))
+
+
+def mail_again(invoice: Invoice, recipient: addressees.Recipient, *, request_key: str) -> bool:
+    """Mail a document once more, to one reader; False when this request did so. Raises Rendering, Held."""
+    documents.find(invoice)
+    key = f"{dedupe_key(invoice)}-again-{request_key}"
+    return addressees.send_to(recipient, MAIL_TEMPLATE, **_mail_of(invoice), dedupe_key=key) is not None
+
+
+class _Mail(TypedDict):
+    customer_id: int
+    locale: str
+    context: dict[str, Any]
+    attachments: list[Attachment]
+
+
+def _mail_of(invoice: Invoice) -> _Mail:
+    """What every reader's mail about a document has in common: the files as they were stored."""
+    return _Mail(
         customer_id=invoice.customer_id,
+        locale=invoice.locale,
         context={
             "invoice": invoice,
             "is_credit_note": invoice.kind == CREDIT_NOTE,
@@ -179,8 +195,13 @@ def mail_invoice(invoice: Invoice) -> None:
         attachments=[
             attached(invoice, kind) for kind in documents.stored_kinds(invoice) if kind != documents.PAID_PDF
         ],
-        dedupe_key=dedupe_key(invoice),
     )
+
+
+def is_about(message: MailMessage, invoice: Invoice) -> bool:
+    """Whether a mail of the log brought this document, to whomever."""
+    key, mine = message.dedupe_key or "", dedupe_key(invoice)
+    return message.template == MAIL_TEMPLATE and (key == mine or key.startswith(f"{mine}-"))
 
 
 def attached(invoice: Invoice, kind: str) -> Attachment:

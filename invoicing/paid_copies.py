@@ -10,9 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import exists, select
 
-from app import mail
 from app.clock import utc_now
-from app.customers.service import billing_email, get_customer
+from app.customers import addressees
 from app.db import db, in_unit_of_work
 from app.i18n import in_locale
 from app.pdf import render_pdf
@@ -90,9 +89,9 @@ def _store_and_mail(customer_id: int, invoice_id: UUID, content: bytes, paid: pa
     invoice = db.session.get_one(Invoice, (customer_id, invoice_id))
     if not documents.store(invoice, documents.PAID_PDF, content):
         return False
-    mail.send(
+    addressees.send(
         MAIL_TEMPLATE,
-        to=billing_email(get_customer(customer_id)),
+        "payments",
         locale=invoice.locale,
         customer_id=customer_id,
         context={"invoice": invoice, "paid": paid, "url": paper.pay_url(invoice), "w": wording},

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
+from app.customers import addressees
 from app.customers.models import Customer
 from app.customers.service import billing_email, get_customer
 from app.i18n import in_locale
@@ -14,6 +15,18 @@ from topups.consents import consent_of
 from topups.facts import ChargebackFacts, RefundFacts
 from topups.labels import failure_text, method_label
 from topups.models import AutoTopUp, PaymentMethod, TopUp
+
+# What concerns one payment; all else is about the account, and for the customer itself.
+ABOUT_PAYMENTS: Final = frozenset(
+    {
+        "automatic_top_up_received",
+        "chargeback",
+        "debit_announced",
+        "refund_made",
+        "top_up_failed",
+        "top_up_received",
+    }
+)
 
 
 def received(top_up: TopUp, attachments: Sequence[Attachment]) -> None:
@@ -143,6 +156,17 @@ def _send(
     attachments: Sequence[Attachment] = (),
 ) -> None:
     customer: Customer = get_customer(customer_id)
+    if template in ABOUT_PAYMENTS:
+        addressees.send(
+            template,
+            "payments",
+            locale=customer.locale,
+            customer_id=customer_id,
+            context={"customer": customer, **context},
+            attachments=attachments,
+            dedupe_key=dedupe_key,
+        )
+        return
     send(
         template,
         to=billing_email(customer),

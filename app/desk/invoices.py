@@ -8,11 +8,12 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response
 
 from app.customers.auth import operator_required
+from app.customers.service import find_customer
 from app.db import in_unit_of_work, unit_of_work
 from app.desk.forms import CreditForm
 from app.errors import AppError, NotFound
 from app.jobs import enqueue
-from invoicing import api, pages, service, wording
+from invoicing import api, pages, resending, service, wording
 from invoicing.service import CreditWish, Filters
 from invoicing.views import TAGS
 
@@ -96,5 +97,7 @@ def _page(number: str, form: CreditForm) -> str:
         held=next((held for one, held in service.held_documents() if one.number == number), None),
         left_cents=found.total_cents - found.credited_cents if found.kind == "invoice" else 0,
         tag=TAGS[status],
+        send_to=resending.choices(find_customer(found.buyer["reference"])),
+        send_token=secrets.token_hex(16),
         w=wording,
     )

@@ -26,6 +26,7 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
     ),
     (
         ("topups.payment_methods", lazy_gettext("Payment methods")),
+        ("addressees.show", lazy_gettext("Billing addressees")),
         ("pay_links.show", lazy_gettext("Pay links")),
         ("alerts.show", lazy_gettext("Alerts")),
     ),

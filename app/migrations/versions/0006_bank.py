@@ -11,10 +11,14 @@ depends_on = None
 
 def upgrade():
     bank()
+    addressees()
 
 
 def downgrade():
-    for table in ("payer_account", "bank_entry_event", "bank_entry", "bank_import"):
+    op.drop_index("ix_mail_message_bounced", table_name="mail_message")
+    op.drop_column("mail_message", "bounce_reason")
+    op.drop_column("mail_message", "bounced_at")
+    for table in ("billing_addressee", "payer_account", "bank_entry_event", "bank_entry", "bank_import"):
         op.drop_table(table)
 
 
@@ -119,4 +123,41 @@ def bank():
         sa.Column("learned_from", sa.Uuid(), nullable=False),
         sa.Column("learned_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("iban", "customer_id", name="pk_payer_account"),
+    )
+
+
+def addressees():
+    op.add_column("mail_message", sa.Column("bounced_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("mail_message", sa.Column("bounce_reason", sa.String(length=500), nullable=True))
+    op.create_index(
+        "ix_mail_message_bounced",
+        "mail_message",
+        ["customer_id"],
+        unique=False,
+        postgresql_where=sa.text("bounced_at IS NOT NULL"),
+    )
+    op.create_table(
+        "billing_addressee",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("addressee_id", sa.Uuid(), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("locale", sa.String(length=2), nullable=True),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("delivery", sa.String(length=16), nullable=False),
+        sa.Column("invoices", sa.Boolean(), nullable=False),
+        sa.Column("payments", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("locale IN ('nl', 'en')", name="ck_billing_addressee_locale"),
+        sa.CheckConstraint("role IN ('payer', 'bookkeeper', 'other')", name="ck_billing_addressee_role"),
+        sa.CheckConstraint("delivery IN ('documents', 'notice')", name="ck_billing_addressee_delivery"),
+        sa.CheckConstraint("invoices OR payments", name="ck_billing_addressee_gets_something"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customer.customer_id"],
+            name="fk_billing_addressee_customer_id_customer",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "addressee_id", name="pk_billing_addressee"),
+        sa.UniqueConstraint("customer_id", "email", name="uq_billing_addressee_customer_id_email"),
     )
