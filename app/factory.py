@@ -10,19 +10,21 @@ from flask import Flask
 
 from app import cli, db, errors, headers, health, i18n, jobs, logs, schedule, sessions
 from app.config import Settings
-from app.customers import auth
+from app.customers import auth, invitation_views, oidc, password_views, single_sign_on_views
 from app.customers import views as customers_views
 from app.customers.models import Customer
-from app.desk import acts
-from app.desk import audit_log as desk_audit
+from app.desk import acts, webhooks_api
 from app.desk import addressees as desk_addressees
 from app.desk import bank as desk_bank
+from app.desk import charges as desk_charges
 from app.desk import closing as desk_closing
+from app.desk import dunning as desk_dunning
 from app.desk import invoices as desk_invoices
+from app.desk import pages as desk_pages
 from app.desk import prices as desk_prices
+from app.desk import terms as desk_terms
 from app.desk import views as desk_views
 from app.desk import webhooks as desk_webhooks
-from app.desk import webhooks_api
 from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
@@ -69,10 +71,11 @@ BLUEPRINTS = (
     desk_closing.blueprint,
     desk_invoices.blueprint,
     desk_prices.blueprint,
+    desk_terms.blueprint,
     desk_bank.blueprint,
     desk_addressees.blueprint,
-    desk_audit.blueprint,
     desk_webhooks.blueprint,
+    *desk_pages.BLUEPRINTS,
     webhooks_api.blueprint,
     ledger_api.blueprint,
     metering_api.blueprint,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from app.customers import service as customers
 from app.db import db, in_transaction
@@ -26,7 +27,8 @@ from metering.cloudevents import ReadEvents, Refusal, UsageEvent
 from metering.event_log import Wanted, csv_lines, filters_of_line
 from metering.event_log import address as events_address
 from metering.group_commit import commit_events
-from metering.meters import list_meters
+from metering.meters import find_meter as find_meter_row
+from metering.meters import list_meters, meter_json, tax_meter
 from metering.periods import Period, period_of_day, period_of_moment
 from metering.rating import RatedLine
 from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
@@ -58,6 +60,7 @@ __all__ = [
     "events_csv",
     "facts_of_customer",
     "filters_of_line",
+    "find_meter",
     "finish_close",
     "list_meters",
     "period_of",
@@ -68,6 +71,7 @@ __all__ = [
     "record_events",
     "set_attention_job",
     "set_tax_resolver",
+    "tax_meter",
     "try_price",
     "unclosed_in_month",
     "usage_by_day",
@@ -90,6 +94,11 @@ class Taken:
 def events_csv(customer_id: int, period_start: date) -> Iterator[str]:
     """The events of a period as CSV, a row per event and meter, streamed."""
     return csv_lines(Wanted(customer_id=customer_id, period=period_start))
+
+
+def find_meter(code: str) -> dict[str, Any]:
+    """A meter in its API shape. Raises UnknownMeter."""
+    return meter_json(find_meter_row(code))
 
 
 def period_of(day: date) -> Period:

@@ -42,7 +42,12 @@ ACTS: Final[Mapping[str, LazyString]] = {
     "desk_webhooks.rotate": lazy_gettext("Webhook secret renewed"),
     "desk_webhooks.replay": lazy_gettext("Webhook sent again"),
     "desk_webhooks.replay_since": lazy_gettext("Webhooks sent again"),
+    "desk_adjustments.request_adjustment": lazy_gettext("Adjustment asked for"),
+    "desk_adjustments.approve": lazy_gettext("Adjustment approved"),
+    "desk_adjustments.decline": lazy_gettext("Adjustment declined"),
     "desk_top_ups.refund": lazy_gettext("Payment refunded"),
+    "desk_terms.invoicing": lazy_gettext("Invoicing of a customer changed"),
+    "desk_terms.meter": lazy_gettext("Tax of a meter changed"),
 }
 # Which argument of an address says what the act is about, the first that is there.
 SUBJECTS: Final = (

@@ -34,8 +34,12 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
 STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
     (
         ("desk.customers", lazy_gettext("Customers")),
+        ("desk_adjustments.approvals", lazy_gettext("Approvals")),
         ("desk_invoices.listed", lazy_gettext("Invoices")),
+        ("desk_dunning.listed", lazy_gettext("Dunning")),
         ("desk_bank.listed", lazy_gettext("Bank transfers")),
+        ("desk_charges.plans_listed", lazy_gettext("Plans")),
+        ("desk_terms.meters", lazy_gettext("Meters")),
         ("desk_prices.try_price", lazy_gettext("Try a price")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),
