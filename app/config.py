@@ -83,6 +83,18 @@ class Settings:
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/Amsterdam"))
     default_locale: str = "nl"
 
+    # Single sign-on, where a client id is set.
+    oidc_microsoft_client_id: str = ""
+    oidc_microsoft_client_secret: str = field(default="", repr=False)
+    oidc_microsoft_tenant: str = "organizations"
+    oidc_google_client_id: str = ""
+    oidc_google_client_secret: str = field(default="", repr=False)
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_issuer: str = ""
+    oidc_name: str = "OpenID Connect"
+    trusted_proxies: int = 0  # how many proxies of ours stand before us and name the visitor's address
+
     event_max_age_days: int = 35
     event_max_ahead_seconds: int = 300
     group_commit_queue: int = 2_000
@@ -114,6 +126,8 @@ class Settings:
     auto_hourly_limit: int = 1
     auto_daily_limit: int = 3
     low_balance_micros: int = 5_000_000
+    # What one person of the staff may add to or take off a balance; above it a second one approves.
+    adjustment_limit_micros: int = 100_000_000
     database_pool_size: int = 20
 
     @classmethod
@@ -168,21 +182,9 @@ class Settings:
                 0 < self.top_up_minimum_micros <= self.top_up_maximum_micros,
                 "TOP_UP_MINIMUM: must be above 0 and at most TOP_UP_MAXIMUM",
             ),
+            (self.oidc_issuer == "" or _is_http(self.oidc_issuer), "OIDC_ISSUER: must be an http(s) URL"),
+            (0 <= self.trusted_proxies <= 5, "TRUSTED_PROXIES: must be 0 to 5"),
             (self.log_format in ("json", "text"), "LOG_FORMAT: must be json or text"),
-        ]
-        return [text for right, text in rules if not right]
-
-    @property
-    def webhook_base_url(self) -> str:
-        return (self.mollie_webhook_url or self.public_url).rstrip("/")
-
-
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-_REQUIRED = {
-    "secret_key": "at least 32 random characters",
-    "database_url": "postgresql://user:password@host/database",
-    "redis_url": "redis://host:6379/0",
-    "mollie_api_key": "test_… or live_… from Mollie's dashboard",
             (
                 0
                 < self.dunning_reminder_days
@@ -197,6 +199,20 @@ _REQUIRED = {
             ),
             (_is_late_fee(self.late_fee_business), f"LATE_FEE_BUSINESS: {_LATE_FEE_RULE}"),
             (_is_late_fee(self.late_fee_consumer), f"LATE_FEE_CONSUMER: {_LATE_FEE_RULE}"),
+        ]
+        return [text for right, text in rules if not right]
+
+    @property
+    def webhook_base_url(self) -> str:
+        return (self.mollie_webhook_url or self.public_url).rstrip("/")
+
+
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+_REQUIRED = {
+    "secret_key": "at least 32 random characters",
+    "database_url": "postgresql://user:password@host/database",
+    "redis_url": "redis://host:6379/0",
+    "mollie_api_key": "test_… or live_… from Mollie's dashboard",
 }
 
 
@@ -241,6 +257,13 @@ def _fee(text: str) -> MethodFee:
     return MethodFee(fixed=Decimal(parts["fixed"] or 0), percentage=Decimal(parts["rate"] or 0))
 
 
+_LATE_FEE_RULE = "must be wik, an amount such as 15 or a percentage such as 10%"
+
+
+def _is_late_fee(text: str) -> bool:
+    return bool(re.fullmatch(r"(wik|\d{1,5}(\.\d{1,2})?|(\d{1,2}(\.\d{1,2})?|100)%)?", text, re.ASCII))
+
+
 def _is_http(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in ("http", "https") and bool(parts.netloc)
@@ -255,13 +278,6 @@ def _whole(text: str) -> int:
 def _boolean(text: str) -> bool:
     if text.lower() in ("1", "true", "yes", "on"):
         return True
-_LATE_FEE_RULE = "must be wik, an amount such as 15 or a percentage such as 10%"
-
-
-def _is_late_fee(text: str) -> bool:
-    return bool(re.fullmatch(r"(wik|\d{1,5}(\.\d{1,2})?|(\d{1,2}(\.\d{1,2})?|100)%)?", text, re.ASCII))
-
-
     if text.lower() in ("0", "false", "no", "off"):
         return False
     raise ValueError("must be 1 or 0")

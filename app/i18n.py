@@ -177,6 +177,12 @@ def is_country(code: str) -> bool:
     return code in _COUNTRIES
 
 
+def countries() -> list[tuple[str, str]]:
+    """Every country with its name, by the reader's alphabet."""
+    names = [(code, country_name(code)) for code in _COUNTRIES]
+    return sorted(names, key=lambda pair: pair[1].replace("Å", "A").replace("É", "E").replace("Ö", "O"))
+
+
 def translations_of(names: dict[str, Any], locale: str | None = None) -> str:
     """The text for the reader out of {"en": …, "nl": …}."""
     language = locale or current_locale()

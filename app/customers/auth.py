@@ -9,17 +9,19 @@ from datetime import timedelta
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar, cast
 
-from flask import Flask, abort, g, redirect, request, session, url_for
+from flask import Flask, Response, abort, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
-from flask_login import LoginManager, current_user
+from flask_login import LoginManager, current_user, login_user
 from sqlalchemy import and_, select, update
 
 from app.clock import utc_now
+from app.customers import user_sessions
 from app.customers.models import ApiKey, Customer, Membership, User
+from app.customers.people_models import UserSession
 from app.customers.roles import Permission, require
-from app.db import db
-from app.errors import Forbidden, NotFound, Unauthorized
+from app.db import db, in_unit_of_work
+from app.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from app.reference.statements import API_KEY
 
 P = ParamSpec("P")
@@ -29,7 +31,15 @@ KEY_PREFIX: Final = "tgd"
 KEY_MEMORY_SECONDS: Final = 5
 USED_MEMORY: Final = timedelta(minutes=5)
 PERMISSION: Final = "permission_required"
+SESSION_KEY: Final = "session"
+CUSTOMER_SCOPES: Final = ("read", "events")
+MOST_CUSTOMER_KEYS: Final = 20
 login_manager = LoginManager()
+
+
+class TooManyKeys(Conflict):
+    code = "too_many_keys"
+    title = lazy_gettext("There are twenty keys already. Revoke those that nobody uses.")
 
 
 class NoCustomer(Forbidden):
@@ -47,33 +57,60 @@ def init_app(app: Flask) -> None:
     app.config.update(
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        PERMANENT_SESSION_LIFETIME=user_sessions.LIFE,
     )
+    app.after_request(_note_visit)
 
 
 _WITH_CUSTOMERS: Final = (
-    select(User, Customer, Membership.role)
+    select(User, Customer, Membership.role, UserSession)
     .outerjoin(Membership, Membership.user_id == User.user_id)
     .outerjoin(Customer, and_(Customer.customer_id == Membership.customer_id, Customer.status == "active"))
-    .order_by(Customer.name)
+    .order_by(Customer.name, Customer.customer_id)
 )
+
+
+def sign_in(user: User, way: user_sessions.Way) -> None:
+    """Begin a fresh session: nothing that was there before lives on in it. In a unit of work."""
+    session.clear()
+    session.permanent = True
+    session["locale"] = user.locale
+    session[SESSION_KEY] = user_sessions.begin(
+        user, way, user_agent=request.headers.get("User-Agent", ""), ip_address=request.remote_addr or ""
+    )
+    login_user(user)
 
 
 @login_manager.user_loader
 def _load_user(session_name: str) -> User | None:
     user_id, _, version = session_name.partition(".")
-    if not user_id.isdigit() or not version.isdigit():
+    secret = session.get(SESSION_KEY)
+    if not user_id.isdigit() or not version.isdigit() or not isinstance(secret, str):
         return None
-    user = _read_with_customers(int(user_id))
+    user = _read_with_customers(int(user_id), user_sessions.digest(secret))
     return user if user is not None and user.session_version == int(version) else None
 
 
-def _read_with_customers(user_id: int) -> User | None:
-    """In one statement, kept for this request: nearly every page asks for both."""
-    rows = db.session.execute(_WITH_CUSTOMERS.where(User.user_id == user_id)).all()
-    acts_for = [(row.Customer, row.role) for row in rows if row.Customer is not None]
-    g.acts_for = (user_id, acts_for)
-    return rows[0].User if rows else None
+def _read_with_customers(user_id: int, session_id: str) -> User | None:
+    """In one statement, kept for this request: nearly every page asks for both. None without a session."""
+    this = and_(UserSession.user_id == User.user_id, UserSession.session_id == session_id)
+    rows = db.session.execute(
+        _WITH_CUSTOMERS.outerjoin(UserSession, this).where(User.user_id == user_id)
+    ).all()
+    g.acts_for = (user_id, [(row.Customer, row.role) for row in rows if row.Customer is not None])
+    here: UserSession | None = rows[0].UserSession if rows else None
+    if here is None or here.ended_at is not None:
+        return None
+    g.session_id = session_id
+    g.session_to_note = here.last_seen_at < utc_now() - user_sessions.SEEN_MEMORY
+    return cast("User", rows[0].User)
+
+
+def _note_visit(response: Response) -> Response:
+    """Now and then, that a session is in use: after the answer is made, in a transaction of its own."""
+    if g.pop("session_to_note", False):
+        in_unit_of_work(user_sessions.seen, g.session_id)
+    return response
 
 
 @login_manager.unauthorized_handler
@@ -82,13 +119,17 @@ def _unauthorized() -> ResponseReturnValue:
     return redirect(url_for("customers.sign_in", next=target))
 
 
-def create_api_key(name: str, *, created_by: User | None = None) -> tuple[ApiKey, str]:
+def create_api_key(
+    name: str, *, created_by: User | None = None, customer_id: int | None = None, scope: str = "full"
+) -> tuple[ApiKey, str]:
     """A new key and its full text, which is shown once and not kept."""
     key_id = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(10))
     secret = secrets.token_urlsafe(32)
     key = ApiKey(
         key_id=key_id,
         name=name,
+        customer_id=customer_id,
+        scope=scope,
         secret_hash=_digest(secret),
         created_by_user_id=created_by.user_id if created_by else None,
         created_at=utc_now(),
@@ -98,16 +139,27 @@ def create_api_key(name: str, *, created_by: User | None = None) -> tuple[ApiKey
     return key, f"{KEY_PREFIX}_{key_id}_{secret}"
 
 
-def revoke_api_key(key_id: str) -> None:
-    """Raises NotFound. Again is harmless."""
+def create_customer_key(customer_id: int, name: str, scope: str, *, created_by: User) -> tuple[ApiKey, str]:
+    """A key for one customer alone. Raises Invalid, TooManyKeys."""
+    if scope not in CUSTOMER_SCOPES:
+        raise Invalid(lazy_gettext("Choose what the key may do."), field="scope")
+    if sum(key.revoked_at is None for key in api_keys(customer_id)) >= MOST_CUSTOMER_KEYS:
+        raise TooManyKeys
+    return create_api_key(name, created_by=created_by, customer_id=customer_id, scope=scope)
+
+
+def revoke_api_key(key_id: str, *, customer_id: int | None = None) -> None:
+    """One of the provider's keys, or of this customer's. Raises NotFound. Again is harmless."""
     key = db.session.get(ApiKey, key_id)
-    if key is None:
+    if key is None or key.customer_id != customer_id:
         raise NotFound
     key.revoked_at = key.revoked_at or utc_now()
 
 
-def api_keys() -> list[ApiKey]:
-    return list(db.session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc())))
+def api_keys(customer_id: int | None = None) -> list[ApiKey]:
+    """The provider's own keys, or a customer's, the newest first."""
+    query = select(ApiKey).where(ApiKey.customer_id.is_not_distinct_from(customer_id))
+    return list(db.session.scalars(query.order_by(ApiKey.created_at.desc())))
 
 
 def check_api_key(text: str) -> str:
@@ -156,7 +208,7 @@ def require_api_key(view: Callable[P, R]) -> Callable[P, R]:
 def customers_of(user: User) -> list[tuple[Customer, str]]:
     """The customers a user acts for, with the role, by name."""
     if g.get("acts_for", (None,))[0] != user.user_id:
-        _read_with_customers(user.user_id)
+        _read_with_customers(user.user_id, "")
     return list(g.acts_for[1])
 
 

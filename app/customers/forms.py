@@ -12,7 +12,7 @@ _address = [
 ]
 
 
-def _trimmed(text: str | None) -> str | None:
+def trimmed(text: str | None) -> str | None:
     return text.strip() if text else text
 
 
@@ -24,7 +24,7 @@ def _digits(text: str | None) -> str | None:
 class PasswordForm(FlaskForm):
     email = EmailField(
         lazy_gettext("E-mail address"),
-        filters=[_trimmed],
+        filters=[trimmed],
         validators=_address,
         render_kw={"autocomplete": "username", "maxlength": 254},
     )
@@ -39,7 +39,7 @@ class PasswordForm(FlaskForm):
 class AddressForm(FlaskForm):
     email = EmailField(
         lazy_gettext("E-mail address"),
-        filters=[_trimmed],
+        filters=[trimmed],
         validators=_address,
         render_kw={"autocomplete": "username", "maxlength": 254},
     )
@@ -57,3 +57,37 @@ class CodeForm(FlaskForm):
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 12},
     )
     next = HiddenField()
+
+
+class SecondForm(FlaskForm):
+    code = StringField(
+        lazy_gettext("Code from your authenticator app"),
+        description=lazy_gettext("No phone at hand? Enter one of your recovery codes."),
+        validators=[InputRequired(lazy_gettext("Enter the code.")), Length(max=40)],
+        render_kw={"autocomplete": "one-time-code", "maxlength": 40, "autocapitalize": "off"},
+    )
+
+
+class ChoosePasswordForm(FlaskForm):
+    password = PasswordField(
+        lazy_gettext("New password"),
+        description=lazy_gettext("At least 10 characters. A sentence is easy to remember and hard to guess."),
+        validators=[InputRequired(lazy_gettext("Enter a new password.")), Length(max=200)],
+        render_kw={"autocomplete": "new-password", "maxlength": 200},
+    )
+
+
+class JoinForm(ChoosePasswordForm):
+    name = StringField(
+        lazy_gettext("Your name"),
+        validators=[InputRequired(lazy_gettext("Enter your name.")), Length(max=200)],
+        render_kw={"autocomplete": "name", "maxlength": 200},
+    )
+
+
+class ChangePasswordForm(ChoosePasswordForm):
+    current = PasswordField(
+        lazy_gettext("Current password"),
+        validators=[Length(max=200)],
+        render_kw={"autocomplete": "current-password", "maxlength": 200},
+    )

@@ -1,5 +1,7 @@
 """Tables of customers, users, memberships, sign-in codes and API keys."""
 
+from datetime import date
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -110,6 +112,8 @@ class Membership(Model):
     customer_id: Mapped[int] = mapped_column(BigInteger)
     user_id: Mapped[int] = mapped_column(BigInteger)
     role: Mapped[str] = mapped_column(String(8))
+    # Which of the customer's mails this person gets a copy of: topics of `app.customers.mailing`.
+    mail_topics: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'::jsonb"))
     created_at: Mapped[UtcDateTime]
 
     __table_args__ = (
@@ -140,14 +144,26 @@ class SignInCode(Model):
 
 
 class ApiKey(Model):
-    """A program's key. Only a digest of the secret is kept; `key_id` is its readable first part."""
+    """A program's key. Only a digest of the secret is kept; `key_id` is its readable first part.
+
+    `scope` is `full` for the provider's programs; a customer's own key reads, or writes events, of that
+    customer alone.
+    """
 
     __tablename__ = "api_key"
 
     key_id: Mapped[str] = mapped_column(String(16), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)
+    scope: Mapped[str] = mapped_column(String(8), default="full", server_default="full")
     secret_hash: Mapped[str] = mapped_column(String(64))
     created_by_user_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[UtcDateTime]
     last_used_at: Mapped[UtcDateTime | None]
     revoked_at: Mapped[UtcDateTime | None]
+
+    __table_args__ = (
+        CheckConstraint("scope IN ('full', 'read', 'events')", name="scope"),
+        CheckConstraint("(scope = 'full') = (customer_id IS NULL)", name="scope_of_customer"),
+        Index("ix_api_key_customer_id", "customer_id"),
+    )

@@ -9,27 +9,36 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import current_app
-from redis.exceptions import RedisError
 from sqlalchemy import select
 
 from app.clock import utc_now
+from app.customers import user_sessions
 from app.customers.models import Membership, SignInCode, User
 from app.db import db
-from app.errors import TooManyRequests
-from app.jobs import redis_connection
 from app.mail import send
+from app.throttle import throttle
 
 CODE_LIFE: Final = timedelta(minutes=10)
 CODE_ATTEMPTS: Final = 5
 ATTEMPTS_PER_QUARTER: Final = 10
-_hasher = PasswordHasher()
+hasher: Final = PasswordHasher()
 # Verified when the address is unknown, so that the answer takes as long.
-_NOBODY = _hasher.hash(secrets.token_urlsafe(16))
+_NOBODY: Final = hasher.hash(secrets.token_urlsafe(16))
+# What a new member gets copies of, by role: whoever pays wants to see it.
+FIRST_TOPICS: Final = {"billing": ["invoices", "payments"]}
 
 
 def find_user(email: str) -> User | None:
     return db.session.scalars(select(User).where(User.email == email.strip().lower())).one_or_none()
+
+
+def user_of_session(name: str) -> User | None:
+    """Who a session's name stands for, as long as their sessions have not been ended."""
+    user_id, _, version = name.partition(".")
+    if not user_id.isdigit() or not version.isdigit():
+        return None
+    user = db.session.get(User, int(user_id))
+    return user if user is not None and user.session_version == int(version) else None
 
 
 def create_user(
@@ -39,7 +48,7 @@ def create_user(
         email=email.strip().lower(),
         name=name,
         locale=locale,
-        password_hash=_hasher.hash(password) if password else None,
+        password_hash=hasher.hash(password) if password else None,
         is_operator=is_operator,
         session_version=1,
         created_at=utc_now(),
@@ -50,31 +59,39 @@ def create_user(
 
 
 def add_member(customer_id: int, user: User, role: str = "owner") -> None:
-    db.session.add(Membership(customer_id=customer_id, user_id=user.user_id, role=role, created_at=utc_now()))
+    db.session.add(
+        Membership(
+            customer_id=customer_id,
+            user_id=user.user_id,
+            role=role,
+            mail_topics=FIRST_TOPICS.get(role, []),
+            created_at=utc_now(),
+        )
+    )
     db.session.flush()
 
 
 def authenticate(email: str, password: str) -> User | None:
     """The user, when the password is right. Raises TooManyRequests after many tries for one address."""
-    _count_attempt("password", email)
+    count_attempt("password", email)
     user = find_user(email)
     try:
-        _hasher.verify((user.password_hash if user else None) or _NOBODY, password)
+        hasher.verify((user.password_hash if user else None) or _NOBODY, password)
     except (VerificationError, InvalidHashError):
         return None
     if user is None or user.password_hash is None:
         return None
-    if _hasher.check_needs_rehash(user.password_hash):
-        user.password_hash = _hasher.hash(password)
-    return _signed_in(user)
+    if hasher.check_needs_rehash(user.password_hash):
+        user.password_hash = hasher.hash(password)
+    return user
 
 
 def send_sign_in_code(email: str) -> None:
     """Mail a code when the address is known; silently do nothing when it is not."""
-    _count_attempt("code", email)
+    count_attempt("code", email)
     user = find_user(email)
     code = f"{secrets.randbelow(1_000_000):06d}"
-    digest = _hasher.hash(code)
+    digest = hasher.hash(code)
     if user is None:
         return
     now = utc_now()
@@ -95,7 +112,7 @@ def send_sign_in_code(email: str) -> None:
 
 def redeem_sign_in_code(email: str, code: str) -> User | None:
     """The user, when this is their newest code, unused, in time and within five tries."""
-    _count_attempt("redeem", email)
+    count_attempt("redeem", email)
     user = find_user(email)
     newest = (
         db.session.scalars(
@@ -117,35 +134,21 @@ def redeem_sign_in_code(email: str, code: str) -> User | None:
     if newest is not None:
         newest.attempts += 1
     try:
-        _hasher.verify(newest.code_hash if newest is not None and usable else _NOBODY, code.strip())
+        hasher.verify(newest.code_hash if newest is not None and usable else _NOBODY, code.strip())
     except VerificationError:
         return None
     if user is None or newest is None or not usable:
         return None
     newest.used_at = utc_now()
-    return _signed_in(user)
+    return user
 
 
 def sign_out_everywhere(user: User) -> None:
     """End every session of this user."""
     user.session_version += 1
+    user_sessions.end_all(user.user_id)
 
 
-def _signed_in(user: User) -> User:
-    user.last_sign_in_at = utc_now()
-    return user
-
-
-def _count_attempt(what: str, email: str) -> None:
+def count_attempt(what: str, email: str) -> None:
     """At most ten tries per address in a quarter of an hour, whether or not the address is known."""
-    key = f"attempts:{what}:{email.strip().lower()[:254]}"
-    try:
-        with redis_connection().pipeline() as pipe:
-            pipe.set(key, 0, ex=15 * 60, nx=True)
-            pipe.incr(key)
-            tries = int(pipe.execute()[1])
-    except RedisError:
-        current_app.logger.warning("sign-in attempts are not counted: Redis does not answer")
-        return
-    if tries > ATTEMPTS_PER_QUARTER:
-        raise TooManyRequests(retry_after_seconds=15 * 60)
+    throttle(what, email.strip().lower(), most=ATTEMPTS_PER_QUARTER, window_seconds=15 * 60)

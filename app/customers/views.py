@@ -7,21 +7,29 @@ sent on only to a page of our own.
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
 from flask_babel import gettext
-from flask_login import current_user, login_user, logout_user
+from flask_login import current_user, logout_user
 from werkzeug.wrappers import Response
 
+from app.clock import utc_now
+from app.customers import authenticators, oidc, user_sessions
 from app.customers import sign_in as signing_in
-from app.customers.forms import AddressForm, CodeForm, PasswordForm
+from app.customers.auth import sign_in as sign_in_as
+from app.customers.forms import AddressForm, CodeForm, PasswordForm, SecondForm
 from app.customers.models import User
-from app.db import unit_of_work
+from app.customers.user_sessions import Way
+from app.db import in_unit_of_work, unit_of_work
 from app.i18n import LANGUAGES
+from app.throttle import throttle
 
 blueprint = Blueprint("customers", __name__, template_folder="templates")
 
 HOME: Final = "portal.home"
 ADDRESS: Final = "sign_in_address"
+WAITING: Final = "sign_in_second"
+TRIES_PER_PLACE: Final = 100
+SECOND_LIFE_SECONDS: Final = 10 * 60
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
@@ -31,12 +39,13 @@ def sign_in() -> str | Response:
         return redirect(own_page(request.args.get("next")))
     form = PasswordForm(next=request.args.get("next", ""))
     if form.validate_on_submit():
+        count_visitor()
         with unit_of_work():
             user = signing_in.authenticate(form.email.data, form.password.data)
         if user is not None:
-            return _welcome(user, form.next.data)
+            return welcome(user, "password", form.next.data)
         form.password.errors = [gettext("The e-mail address or password is wrong.")]
-    return render_template("customers/sign_in.html", form=form)
+    return render_template("customers/sign_in.html", form=form, providers=oidc.providers())
 
 
 @blueprint.route("/sign-in/code", methods=["GET", "POST"])
@@ -46,6 +55,7 @@ def request_code() -> str | Response:
         return redirect(own_page(request.args.get("next")))
     form = AddressForm(next=request.args.get("next", ""), email=request.args.get("email", ""))
     if form.validate_on_submit():
+        count_visitor()
         with unit_of_work():
             signing_in.send_sign_in_code(form.email.data)
         session[ADDRESS] = form.email.data
@@ -61,17 +71,38 @@ def enter_code() -> str | Response:
         return redirect(url_for("customers.request_code", next=request.args.get("next")))
     form = CodeForm(next=request.args.get("next", ""))
     if form.validate_on_submit():
+        count_visitor()
         with unit_of_work():
             user = signing_in.redeem_sign_in_code(address, form.code.data)
         if user is not None:
-            return _welcome(user, form.next.data)
+            return welcome(user, "code", form.next.data)
         form.code.errors = [gettext("This code is wrong or has expired. Request a new one.")]
     return render_template("customers/enter_code.html", form=form, address=address)
+
+
+@blueprint.route("/sign-in/second", methods=["GET", "POST"])
+def second() -> str | Response:
+    """The code of the authenticator app, or a recovery code, after the password or the mailed code."""
+    waiting = _waiting()
+    if waiting is None:
+        return redirect(url_for("customers.sign_in", next=request.args.get("next")))
+    user, way, target = waiting
+    form = SecondForm()
+    if form.validate_on_submit():
+        count_visitor()
+        with unit_of_work():
+            if authenticators.check(user, form.code.data):
+                sign_in_as(user, way)
+                return redirect(own_page(target), code=303)
+        form.code.errors = [gettext("This code is wrong, or was used before. Wait for the next one.")]
+    return render_template("customers/second.html", form=form)
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
     locale = session.get("locale")
+    if current_user.is_authenticated:
+        in_unit_of_work(user_sessions.end, current_user.user_id, g.session_id)
     logout_user()
     session.clear()
     if locale:
@@ -103,10 +134,34 @@ def own_page(target: str | None) -> str:
     return home if parts.scheme or parts.netloc else target
 
 
-def _welcome(user: User, target: str | None) -> Response:
-    """A fresh session for this user: nothing that was there before the sign-in lives on in it."""
-    session.clear()
-    session.permanent = True
-    session["locale"] = user.locale
-    login_user(user)
+def count_visitor() -> None:
+    """However many addresses are tried from one place. Raises TooManyRequests."""
+    throttle("sign-in-from", request.remote_addr or "", most=TRIES_PER_PLACE, window_seconds=15 * 60)
+
+
+def welcome(user: User, way: Way, target: str | None) -> Response:
+    """Signed in, or first on to the authenticator's code where that is asked for as well."""
+    if way != "single_sign_on" and authenticators.is_on(user.user_id):
+        return ask_second(user, way, target)
+    with unit_of_work():
+        sign_in_as(user, way)
     return redirect(own_page(target), code=303)
+
+
+def ask_second(user: User, way: Way, target: str | None) -> Response:
+    """Nobody is signed in yet: only who passed the first step is noted, for a few minutes."""
+    locale = session.get("locale")
+    session.clear()
+    if locale:
+        session["locale"] = locale
+    session[WAITING] = [user.get_id(), way, target or "", int(utc_now().timestamp())]
+    return redirect(url_for("customers.second"), code=303)
+
+
+def _waiting() -> tuple[User, Way, str] | None:
+    """Who passed the first step a moment ago, on this device."""
+    name, way, target, at = session.get(WAITING, ("", "", "", 0))
+    if utc_now().timestamp() - at > SECOND_LIFE_SECONDS:
+        return None
+    user = signing_in.user_of_session(name)
+    return (user, way, target) if user is not None else None

@@ -5,6 +5,7 @@ import re
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app.customers import user_sessions
 from app.customers.models import User
 from app.customers.sign_in import add_member, create_user
 from app.db import unit_of_work
@@ -30,6 +31,23 @@ def operator() -> User:
         return create_user(
             "staff@tegoed.example", "Sam Staff", locale="en", password=PASSWORD, is_operator=True
         )
+
+
+def member(customer_id: int, role: str, email: str, *, locale: str = "en") -> User:
+    """Somebody else of the customer's team."""
+    with unit_of_work():
+        user = create_user(email, "Bo Bakker", locale=locale, password=PASSWORD)
+        add_member(customer_id, user, role)
+        return user
+
+
+def enter(client: FlaskClient, user: User) -> None:
+    """Signed in, without the sign-in's page."""
+    with unit_of_work():
+        secret = user_sessions.begin(user, "password", user_agent="", ip_address="192.0.2.7")
+        name = user.get_id()
+    with client.session_transaction() as session:
+        session["_user_id"], session["_fresh"], session["session"] = name, True, secret
 
 
 def token_of(page: TestResponse) -> str:

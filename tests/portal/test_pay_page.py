@@ -19,6 +19,7 @@ from app.portal import pay
 from tests.fixtures.outside import Sandbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
+from tests.portal.people import enter
 from topups import methods
 from topups import service as topups
 
@@ -69,10 +70,8 @@ def member(app: Flask, customer_id: int, role: str = "owner") -> Person:
     with unit_of_work():
         user = create_user(f"{role}-{customer_id}@acme.example", "Jan", locale="en")
         add_member(customer_id, user, role)
-        name = user.get_id()
     client = app.test_client()
-    with client.session_transaction() as session:
-        session["_user_id"], session["_fresh"] = name, True
+    enter(client, user)
     return Person(client)
 
 

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from app.customers.sign_in import add_member, create_user
 from app.db import unit_of_work
 from app.ledger.accounts import open_account
+from tests.portal.people import enter
 from tests.topups.conftest import EURO, Story
 from topups import service
 
@@ -44,11 +45,8 @@ def signed_in(app: Flask, customer_id: int, email: str, role: str = "owner", loc
     with unit_of_work():
         user = create_user(email, "Jan", locale=locale)
         add_member(customer_id, user, role)
-        session_name = user.get_id()
     client = app.test_client()
-    with client.session_transaction() as session:
-        session["_user_id"] = session_name
-        session["_fresh"] = True
+    enter(client, user)
     return Browser(client)
 
 

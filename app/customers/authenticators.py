@@ -1,0 +1,118 @@
+"""A second code at the sign-in, from an app on one's phone (TOTP, RFC 6238), and recovery codes in its place.
+
+What must stay true: no code works twice; whoever lost the phone comes in by a recovery code, once each.
+"""
+
+import hashlib
+import secrets
+from typing import Final
+
+import pyotp
+import segno
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from app.clock import utc_now
+from app.config import settings
+from app.customers.models import User
+from app.customers.people_models import Authenticator, RecoveryCode
+from app.db import db
+from app.throttle import throttle
+
+RECOVERY_CODES: Final = 10
+STEP_SECONDS: Final = 30
+TRIES_PER_QUARTER: Final = 10
+_LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def is_on(user_id: int) -> bool:
+    row = db.session.get(Authenticator, user_id)
+    return row is not None and row.confirmed_at is not None
+
+
+def begin(user: User) -> Authenticator:
+    """The secret to be put into the app; it is asked for once a code from it has confirmed it.
+
+    The same until then, so a page may be loaded again.
+    """
+    db.session.execute(
+        insert(Authenticator)
+        .values(user_id=user.user_id, secret=pyotp.random_base32(), last_step=0, created_at=utc_now())
+        .on_conflict_do_nothing()
+    )
+    return db.session.get_one(Authenticator, user.user_id)
+
+
+def address(user: User, row: Authenticator) -> str:
+    """The otpauth:// address that apps read."""
+    return pyotp.TOTP(row.secret).provisioning_uri(name=user.email, issuer_name=settings().provider.name)
+
+
+def picture(user: User, row: Authenticator) -> str:
+    """The address as a QR code, as a data URI."""
+    return str(segno.make(address(user, row), error="m").svg_data_uri(scale=4, border=3, light="#fff"))
+
+
+def confirm(user: User, code: str) -> list[str] | None:
+    """Turn it on when the code is right; answers the recovery codes, which are shown this once."""
+    throttle("authenticator", str(user.user_id), most=TRIES_PER_QUARTER, window_seconds=15 * 60)
+    row = db.session.get(Authenticator, user.user_id, with_for_update=True)
+    if row is None or row.confirmed_at is not None or not _takes(row, code):
+        return None
+    row.confirmed_at = utc_now()
+    return new_recovery_codes(user)
+
+
+def new_recovery_codes(user: User) -> list[str]:
+    """Ten fresh ones; the older work no longer."""
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.user_id))
+    codes = ["".join(secrets.choice(_LETTERS) for _ in range(10)) for _ in range(RECOVERY_CODES)]
+    db.session.add_all(RecoveryCode(user_id=user.user_id, code_digest=_digest(code)) for code in codes)
+    db.session.flush()
+    return [f"{code[:5]}-{code[5:]}" for code in codes]
+
+
+def codes_left(user_id: int) -> int:
+    unused = select(RecoveryCode.code_digest).where(
+        RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None)
+    )
+    return len(db.session.scalars(unused).all())
+
+
+def check(user: User, code: str) -> bool:
+    """Whether this is the app's code of now or a recovery code; each works once. Raises TooManyRequests."""
+    throttle("authenticator", str(user.user_id), most=TRIES_PER_QUARTER, window_seconds=15 * 60)
+    row = db.session.get(Authenticator, user.user_id, with_for_update=True)
+    if row is None or row.confirmed_at is None:
+        return False
+    return _takes(row, code) or _recovers(user, code)
+
+
+def turn_off(user: User) -> None:
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.user_id))
+    db.session.execute(delete(Authenticator).where(Authenticator.user_id == user.user_id))
+
+
+def _takes(row: Authenticator, code: str) -> bool:
+    """The code of this half minute, the one before or the one after: clocks differ."""
+    digits = code.replace(" ", "")
+    now_step = int(utc_now().timestamp()) // STEP_SECONDS
+    totp = pyotp.TOTP(row.secret)
+    for step in (now_step - 1, now_step, now_step + 1):
+        if step > row.last_step and pyotp.utils.strings_equal(totp.generate_otp(step), digits):
+            row.last_step = step
+            return True
+    return False
+
+
+def _recovers(user: User, code: str) -> bool:
+    plain = code.strip().lower().replace("-", "").replace(" ", "")
+    found = db.session.get(RecoveryCode, (user.user_id, _digest(plain)), with_for_update=True)
+    if found is None or found.used_at is not None:
+        return False
+    found.used_at = utc_now()
+    return True
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
