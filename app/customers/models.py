@@ -90,9 +90,13 @@ class User(Model):
     locale: Mapped[str] = mapped_column(String(2))
     password_hash: Mapped[str | None] = mapped_column(String(200))
     is_operator: Mapped[bool] = mapped_column(Boolean, default=False)
+    # What somebody of the provider's staff may do at the desk: all of it, or look and send mails again.
+    staff_role: Mapped[str] = mapped_column(String(8), default="operator", server_default="operator")
     session_version: Mapped[int] = mapped_column(Integer, default=1)
     last_sign_in_at: Mapped[UtcDateTime | None]
     created_at: Mapped[UtcDateTime]
+
+    __table_args__ = (CheckConstraint("staff_role IN ('operator', 'support')", name="staff_role"),)
 
     # What Flask-Login asks of a user.
     is_authenticated = True

@@ -53,6 +53,7 @@ ACTS: Final[Mapping[str, LazyString]] = {
 SUBJECTS: Final = (
     ("reference", "customer"),
     ("number", "invoice"),
+    ("adjustment_id", "adjustment"),
     ("top_up_id", "payment"),
     ("entry_id", "bank_entry"),
     ("endpoint_id", "webhook_endpoint"),

@@ -66,6 +66,7 @@ PAGES: Final = {
     "bank_entry": ("desk_bank.entry", "entry_id"),
 }
 PLACES: Final = {
+    "adjustment": "desk_adjustments.approvals",
     "webhook_endpoint": "desk_webhooks.log",
     "api_key": "desk.api_keys",
     "mail": "desk.mails",

@@ -13,7 +13,7 @@ BillingCycle = Literal["monthly", "half_monthly"]
 State = Literal["ok", "low", "exhausted", "suspended"]
 Side = Literal[
     "prepaid", "credits", "promo", "receivable", "psp", "psp_pending", "bank", "unbilled_usage", "revenue",
-    "vat", "promotions", "fees", "bad_debt",
+    "vat", "promotions", "fees", "bad_debt", "adjustments",
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ class Side(StrEnum):
     PROMOTIONS = "promotions"
     FEES = "fees"
     BAD_DEBT = "bad_debt"
+    ADJUSTMENTS = "adjustments"
 
 
 CUSTOMER_SIDES: Final = (Side.PREPAID, Side.CREDITS, Side.PROMO, Side.RECEIVABLE)

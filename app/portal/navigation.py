@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
+from app.ledger import adjustments
 from app.portal import due
 
 Entry = tuple[str, LazyString]
@@ -22,6 +23,7 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
         ("topups.top_up", lazy_gettext("Top up")),
         ("topups.auto_top_up", lazy_gettext("Automatic top-up")),
         ("invoicing.invoices", lazy_gettext("Invoices")),
+        ("subscriptions.listed", lazy_gettext("Subscriptions")),
         ("portal.transactions", lazy_gettext("Transactions")),
     ),
     (
@@ -29,6 +31,10 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
         ("addressees.show", lazy_gettext("Billing addressees")),
         ("pay_links.show", lazy_gettext("Pay links")),
         ("alerts.show", lazy_gettext("Alerts")),
+    ),
+    (
+        ("team.show", lazy_gettext("Team")),
+        ("account.show", lazy_gettext("Account")),
     ),
 )
 STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
@@ -38,6 +44,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk_invoices.listed", lazy_gettext("Invoices")),
         ("desk_dunning.listed", lazy_gettext("Dunning")),
         ("desk_bank.listed", lazy_gettext("Bank transfers")),
+        ("desk_vat.listed", lazy_gettext("VAT numbers")),
         ("desk_charges.plans_listed", lazy_gettext("Plans")),
         ("desk_terms.meters", lazy_gettext("Meters")),
         ("desk_prices.try_price", lazy_gettext("Try a price")),
@@ -45,10 +52,9 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk.mails", lazy_gettext("E-mails")),
         ("desk_webhooks.log", lazy_gettext("Webhooks")),
         ("desk.api_keys", lazy_gettext("API keys")),
-    ),
         ("desk_audit.log", lazy_gettext("Audit log")),
+    ),
 )
-COUNTED: Final = "invoicing.invoices"
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,11 @@ def _make() -> Navigation:
 def _item(endpoint: str, label: LazyString) -> Item:
     url = url_for(endpoint)
     current = request.path == url or request.path.startswith(url.rstrip("/") + "/")
-    count = due.count() if endpoint == COUNTED else 0
-    spoken = ngettext("%(num)s invoice to pay", "%(num)s invoices to pay", count) if count else ""
+    count, spoken = 0, ""
+    if endpoint == "invoicing.invoices":
+        count = due.count()
+        spoken = ngettext("%(num)s invoice to pay", "%(num)s invoices to pay", count)
+    elif endpoint == "desk_adjustments.approvals":
+        count = adjustments.pending_count()
+        spoken = ngettext("%(num)s adjustment to approve", "%(num)s adjustments to approve", count)
     return Item(url, str(label), current, count, spoken)

@@ -30,6 +30,7 @@ USUAL: Final[dict[Side, Account]] = {
     Side.PROMOTIONS: Account("4600", "Acties", "P"),
     Side.FEES: Account("4650", "Betaalkosten", "P"),
     Side.BAD_DEBT: Account("4700", "Oninbare vorderingen", "P"),
+    Side.ADJUSTMENTS: Account("4750", "Correcties van tegoeden", "P"),
     Side.REVENUE: Account("8000", "Omzet", "P"),
 }
 

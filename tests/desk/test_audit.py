@@ -9,7 +9,7 @@ from sqlalchemy.exc import ProgrammingError
 from app import audit
 from app.audit import AuditEntry, Filters
 from app.customers.service import get_customer
-from app.db import db, unit_of_work
+from app.db import db, in_unit_of_work
 from tests.portal.people import customer_with_user, operator, sign_in, token_of
 from tests.portal.test_queries import counted
 
@@ -48,10 +48,13 @@ def test_a_programs_change_says_who_what_before_and_after(app: Flask, api: Flask
 def test_what_rolls_back_leaves_no_entry(app: Flask) -> None:
     acme, _ = customer_with_user("acme")
 
-    with pytest.raises(ZeroDivisionError), unit_of_work():
+    def change_and_fail() -> None:
         get_customer(acme).name = "Never"
         db.session.flush()
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        in_unit_of_work(change_and_fail)
 
     assert entries(action="customer.changed") == []
 

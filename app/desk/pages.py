@@ -1,0 +1,10 @@
+"""The desk's own pages beside those of the slices, as the factory registers them."""
+
+from typing import Final
+
+from flask import Blueprint
+
+from app import provider_settings  # noqa: F401 - its tables are part of the schema
+from app.desk import adjustments, audit_log
+
+BLUEPRINTS: Final[tuple[Blueprint, ...]] = (adjustments.blueprint, audit_log.blueprint)
