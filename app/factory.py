@@ -37,11 +37,15 @@ from invoicing import (
     archive_views,
     addressee_views,
     addressees_api,
+    archive_views,
+    auto_pay_api,
+    auto_pay_views,
     bank_api,
     charge_views,
     charges,
     charges_api,
     credit_api,
+    dunning_api,
     extras,
     pay_views,
     payments_api,
@@ -104,9 +108,13 @@ BLUEPRINTS = (
     charge_views.blueprint,
     subscriptions_api.blueprint,
     invoicing_views.blueprint,
+    archive_views.blueprint,
     pay_views.blueprint,
     payments_api.blueprint,
-    archive_views.blueprint,
+    auto_pay_views.blueprint,
+    auto_pay_api.blueprint,
+    dunning_api.blueprint,
+    desk_dunning.blueprint,
 )
 COMMANDS = (
     ledger_cli.group,
@@ -130,6 +138,8 @@ SCHEDULE = (
     Recurring("invoicing.jobs.close_due", timedelta(minutes=10)),
     Recurring("invoicing.jobs.tell_overdue", timedelta(hours=12), "bulk"),
     Recurring("invoicing.jobs.render_missing", timedelta(minutes=5), "bulk"),
+    Recurring("invoicing.dunning_jobs.collect_due", timedelta(hours=1)),
+    Recurring("invoicing.dunning_jobs.chase_due", timedelta(hours=3), "bulk"),
     Recurring("invoicing.subscription_jobs.bill_due", timedelta(hours=1), "bulk"),
     Recurring("invoicing.bank_jobs.match_waiting", timedelta(minutes=5), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
@@ -144,8 +154,6 @@ SCHEDULE = (
 
 def create_app(settings: Settings) -> Flask:
     """A WSGI application over these settings. Touches neither database nor network."""
-    Recurring("invoicing.dunning_jobs.collect_due", timedelta(hours=1)),
-    Recurring("invoicing.dunning_jobs.chase_due", timedelta(hours=3), "bulk"),
     app = Flask("app")
     app.config["SECRET_KEY"] = settings.secret_key
     app.extensions["settings"] = settings

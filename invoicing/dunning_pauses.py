@@ -80,3 +80,10 @@ def resume(customer_id: int, pause_id: UUID) -> None:
         raise NotFound
     row.resumed_at = row.resumed_at or utc_now()
     db.session.flush()
+
+
+def number_of(row: DunningPause) -> str | None:
+    """The number of the invoice that a pause is about; None where it is about all of the customer's."""
+    if row.invoice_id is None:
+        return None
+    return db.session.get_one(Invoice, (row.customer_id, row.invoice_id)).number

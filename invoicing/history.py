@@ -9,9 +9,13 @@ from app import mail
 from app.db import db
 from app.i18n import money
 from app.money import micros_of_cents
+from invoicing import dunning_words
+from invoicing.dunning import Step
+from invoicing.dunning_models import DunningStep
+from invoicing.dunning_run import steps_of
 from invoicing.models import Allocation, Invoice
 from invoicing.notices import is_about
-from invoicing.wording import gettext
+from invoicing.wording import cents_text, gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ def events_of(invoice: Invoice) -> list[Event]:
         )
     )
     events += [Event(one.created_at, _allocation_text(one)) for one in allocations]
+    events += [Event(step.done_at, _step_text(step)) for step in steps_of(invoice)]
     credit_notes = db.session.scalars(
         select(Invoice).where(
             Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
@@ -59,6 +64,11 @@ def _allocation_text(allocation: Allocation) -> str:
     if amount_micros > 0:
         return gettext("%(amount)s paid", amount=money(amount_micros))
     return gettext("%(amount)s taken back by the bank or refunded", amount=money(-amount_micros))
+
+
+def _step_text(step: DunningStep) -> str:
+    text = str(dunning_words.STEPS[Step(step.step)])
+    return f"{text}: {cents_text(step.fee_cents)}" if step.step == Step.LATE_FEE else text
 
 
 def _credited_text(note: Invoice) -> str:
