@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.clock import utc_now
 from app.customers.models import Customer
-from app.customers.service import get_customer
+from app.customers.service import end_api_keys, get_customer
 from app.db import db
 from app.jobs import enqueue
 from app.ledger.service import Balance, get_balance, lock_balance
@@ -75,6 +75,7 @@ def close(customer_id: int) -> Leaving:
     customer.status = "closed"
     rules.switch_off(customer_id)
     pay_links.end_all(customer_id)
+    end_api_keys(customer_id)
     enqueue("topups.jobs.withdraw_mandates", customer_id)
     shares, left_micros = _shares(balance, _paid(customer_id, locked=True))
     made: list[Refund] = []

@@ -3,6 +3,7 @@
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 
+from app.customers.auth import create_api_key, forget_api_keys
 from app.db import db, in_unit_of_work, unit_of_work
 from app.ledger.service import grant, lock_balance, post
 from app.ledger.sides import Posting, Side
@@ -117,6 +118,20 @@ def test_mandates_are_withdrawn_at_mollie_and_pay_links_end(story: Story) -> Non
         service.find_pay_link(link_id)
     with pytest.raises(CustomerClosed):
         in_unit_of_work(service.make_pay_link, story.customer_id, amount_micros=25 * EURO)
+
+
+def test_the_customers_own_api_keys_end_and_the_providers_do_not(
+    story: Story, client: FlaskClient, api: FlaskClient
+) -> None:
+    with unit_of_work():
+        _, own = create_api_key("own", customer_id=story.customer_id, scope="read")
+    headers = {"Authorization": f"Bearer {own}"}
+    assert client.get("/v1/customers/acme/balance", headers=headers).status_code == 200
+    close(story)
+    # What each process remembers of a key lasts seconds.
+    forget_api_keys()
+    assert client.get("/v1/customers/acme/balance", headers=headers).status_code == 401
+    assert api.get("/v1/customers/acme/balance").status_code == 200
 
 
 def test_a_mandate_that_could_not_be_withdrawn_is_withdrawn_the_next_day(story: Story) -> None:
