@@ -170,7 +170,10 @@ def _settle(prepared: Prepared) -> Settled | None:
     corrected = min((line.correction_of for line in prepared.lines if line.correction_of), default=None)
     with in_locale(customer.locale):
         if corrected is None:
-            return Settled(prepared, settlement, rows, customer, None, gettext("Payment fees given back"))
+            billed_on = reading.number_with_fees(facts.customer_id)
+            return Settled(
+                prepared, settlement, rows, customer, billed_on, gettext("Payment fees given back")
+            )
         month = date.fromisoformat(corrected)
         reason = gettext("Correction of usage in %(month)s", month=month_and_year(month))
     return Settled(

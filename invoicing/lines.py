@@ -169,8 +169,13 @@ def charge_line(
     unit: str = "",
     supplied: tuple[date, date],
 ) -> Line:
-    """A charge beside usage, supplied on these days (the last one included)."""
+    """A charge beside usage, supplied on these days (the last one included).
+
+    What gives back has a quantity below zero: a price never is (EN 16931, BR-27).
+    """
     first, last = supplied
+    if unit_price < 0:
+        quantity, unit_price = -quantity, -unit_price
     return Line(
         kind="charge",
         meter="",

@@ -18,7 +18,7 @@ from invoicing.billing import PeriodFacts
 from invoicing.lines import KINDS, Line, MeterUsage, Part, correction_line
 from invoicing.tax import SPECIAL, Buyer, Treatment
 from metering import service as metering
-from metering.service import Correction, CustomerFacts, PeriodUsage, PriceUsage, TaxTreatment
+from metering.service import Correction, CustomerFacts, Period, PeriodUsage, PriceUsage, TaxTreatment
 from topups import service as topups
 
 PeriodKey = tuple[int, date]
@@ -94,7 +94,7 @@ def _without_usage(day: date) -> list[PeriodKey]:
     since |= {one: min(at, since.get(one, at)) for one, at in customers.wanting_empty_invoices().items()}
     keys = []
     seen = set[int]()
-    for customer_id, period, has_begun in metering.ended_periods(charged | since.keys(), day):
+    for customer_id, period, has_begun in _ended_periods(sorted(charged | since.keys()), day):
         is_latest = customer_id not in seen
         seen.add(customer_id)
         if has_begun:
@@ -105,6 +105,11 @@ def _without_usage(day: date) -> list[PeriodKey]:
         if is_charged or (customer_id in since and local_date(since[customer_id]) < period.end):
             keys.append((customer_id, period.start))
     return sorted(keys)
+
+
+def _ended_periods(customer_ids: list[int], day: date) -> Iterator[tuple[int, Period, bool]]:
+    for first in range(0, len(customer_ids), _PAGE):
+        yield from metering.ended_periods(customer_ids[first : first + _PAGE], day)
 
 
 def unclosed_in_month(month: date, customer_id: int | None = None) -> list[PeriodKey]:
@@ -230,7 +235,8 @@ def _promo_by_treatment(usage: PeriodUsage, own: Treatment) -> dict[Treatment, i
         gross[treatment] = gross.get(treatment, 0) + one.gross_micros
     shares: dict[Treatment, int] = {}
     for treatment, charged in gross.items():
-        share = max(0, min(left, charged))
+        # What was given back belongs to what was taken back.
+        share = max(0, min(left, charged)) if left > 0 else min(0, max(left, charged))
         if share:
             shares[treatment] = share
             left -= share

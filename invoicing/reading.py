@@ -13,7 +13,7 @@ from app.db import db
 from app.i18n import local_date
 from invoicing import payment_orders
 from invoicing.errors import UnknownInvoice
-from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceNumber
+from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceLine, InvoiceNumber
 from invoicing.status import SETTLED, Status, status_of
 from topups import service as topups
 from topups.service import MoneyUnderWay
@@ -94,6 +94,17 @@ def number_of_period(customer_id: int, period_start: date) -> str | None:
             Invoice.close_key.is_not(None),
         )
     )
+
+
+def number_with_fees(customer_id: int) -> str | None:
+    """The number of the latest invoice that billed payment fees."""
+    billed = select(InvoiceLine.invoice_id).where(
+        InvoiceLine.customer_id == customer_id, InvoiceLine.kind == "fees", InvoiceLine.net_cents > 0
+    )
+    query = select(Invoice.number).where(
+        Invoice.customer_id == customer_id, Invoice.kind == INVOICE, Invoice.invoice_id.in_(billed)
+    )
+    return db.session.scalar(query.order_by(Invoice.issued_at.desc()).limit(1))
 
 
 def with_status(

@@ -186,7 +186,10 @@ def begin_close(customer_id: int, period_start: date) -> str:
     balances = lock_for_debits(connection, [customer_id])
     book = UsageBook(connection, balances, current_catalog(), utc_now())
     key = (customer_id, period_start)
-    book.begin_periods({key: book.period_at(customer_id, midnight(period_start, settings().timezone))})
+    period = book.period_at(customer_id, midnight(period_start, settings().timezone))
+    if period.start != period_start:
+        raise ValueError(f"no period of customer {customer_id} begins on {period_start}")
+    book.begin_periods({key: period})
     if book.periods[key].is_open:
         accrue_to_end(customer_id, book.periods[key].end)
     return _move(customer_id, period_start, "open", UsagePeriod.closing_at)

@@ -77,7 +77,8 @@ def test_a_fee_that_was_taken_back_after_its_invoice_is_a_credit_note_on_the_nex
     shop.close("2026-11")
     note = shop.invoices("acme")[1]
     assert (note.kind, note.total_cents, note.prepaid_cents, note.due_cents) == ("credit_note", 145, 145, 0)
-    assert note.reason == "Betaalkosten teruggegeven"
+    assert (note.reason, note.original_number) == ("Betaalkosten teruggegeven", "F2026-000001")
+    assert problems_of(xml_of(note), profile(note)) == []
     assert [shop.side("acme", side) for side in (Side.UNBILLED_USAGE, Side.FEES, Side.REVENUE)] == [0, 0, 0]
     assert shop.balance("acme").prepaid_micros == 25 * EURO
 
@@ -124,6 +125,19 @@ def test_a_charge_without_usage_is_invoiced_once_with_the_month_that_ended(
     shop.close("2026-11")
     assert [one.total_cents for one in shop.invoices("acme")] == [1210, 1210]
     assert set(charges.billed) == {"setup-1", "later"}
+
+
+def test_a_charge_that_gives_back_lessens_the_total_and_is_valid(shop: Shop, charges: Charges) -> None:
+    acme = shop.customer("acme")
+    shop.use_42_40("acme")
+    charges.add(acme, "sorry-1", "-10.00", ON_THE_12TH, description="Compensation")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    invoice = shop.invoice("acme")
+    line = invoice.lines[-1]
+    assert (line.quantity, line.unit_price) == (Decimal(-1), Decimal(10))
+    assert (invoice.total_cents, invoice.due_cents) == (3030, 3030)
+    assert problems_of(xml_of(invoice), profile(invoice)) == []
 
 
 def test_months_caught_up_together_bill_a_charge_once(shop: Shop, charges: Charges) -> None:

@@ -212,6 +212,23 @@ def test_a_changed_category_holds_from_the_next_period_also_for_corrections(libr
     assert problems_of(xml_of(later), profile(later)) == []
 
 
+def test_promotional_credit_given_back_at_another_rate_never_becomes_cash(library: Shop) -> None:
+    library.customer("acme")
+    library.grant("acme", 20)
+    event = count(library, "acme", "pages", 100)
+    library.clock.travel_to(AFTER_OCTOBER)
+    library.close()
+    assert library.invoice("acme").total_cents == 0
+    library.api.post("/v1/customers/acme/events/void", json={"source": event["source"], "id": event["id"]})
+    count(library, "acme", "minutes", 10, at=AFTER_OCTOBER)
+    library.clock.travel_to(AFTER_NOVEMBER)
+    library.close("2026-11")
+    balance = library.balance("acme")
+    # € 1.21 of the grant paid for the minutes; the rest is promotional credit again.
+    assert (balance.prepaid_micros, balance.promo_micros) == (0, 20 * EURO - 1_210_000)
+    assert library.side("acme", Side.UNBILLED_USAGE) == 0
+
+
 def test_a_new_meter_joins_a_period_that_has_begun_with_its_own_category(library: Shop) -> None:
     library.customer("acme")
     count(library, "acme", "minutes", 100)
