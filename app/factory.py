@@ -51,6 +51,7 @@ from invoicing import (
     payments_api,
     plans_api,
     subscription_closing,
+    subscription_views,
     subscriptions_api,
 )
 from invoicing import cli as invoicing_cli
@@ -106,6 +107,8 @@ BLUEPRINTS = (
     plans_api.blueprint,
     charges_api.blueprint,
     charge_views.blueprint,
+    subscription_views.blueprint,
+    desk_charges.blueprint,
     subscriptions_api.blueprint,
     invoicing_views.blueprint,
     archive_views.blueprint,

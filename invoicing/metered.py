@@ -129,6 +129,11 @@ def next_to_close(customer_id: int) -> date:
     return metering.period_today(customer_id).start
 
 
+def running_until(customer_id: int) -> date:
+    """The first day after the customer's running period: its close comes then."""
+    return metering.period_today(customer_id).end
+
+
 def unclosed(month: date, customer_ids: Collection[int]) -> list[PeriodKey]:
     """The periods of a month, of customers of a chunk, that have ended and are not closed: begun or not."""
     today = utc_now().astimezone(settings().timezone).date()

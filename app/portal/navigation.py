@@ -47,6 +47,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk_vat.listed", lazy_gettext("VAT numbers")),
         ("desk_charges.plans_listed", lazy_gettext("Plans")),
         ("desk_terms.meters", lazy_gettext("Meters")),
+        ("desk_charges.plans_listed", lazy_gettext("Plans")),
         ("desk_prices.try_price", lazy_gettext("Try a price")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),
