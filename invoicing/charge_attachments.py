@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from flask import Response
 from flask_babel import lazy_gettext
@@ -55,6 +55,11 @@ def checked(filename: str, content: bytes) -> Upload:
     if not stem or not stem.isprintable() or '"' in stem:
         raise Invalid(lazy_gettext("Give the attachment a usual file name."), field="attachment")
     return Upload(stem[: MAX_NAME - len(extension)] + extension, content_type, content)
+
+
+def read(filename: str | None, stream: IO[bytes]) -> Upload:
+    """A file as a form sends it; no more of it is read than an attachment may have. Raises as `checked`."""
+    return checked(filename or "", stream.read(MAX_BYTES + 1))
 
 
 def keep(charge: Charge, upload: Upload) -> None:

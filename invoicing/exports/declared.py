@@ -2,7 +2,7 @@
 
 Domestic VAT is declared by the date of the invoice (factuurstelsel); services to businesses and consumers in
 other EU countries by the quarter in which they were supplied, the last day of their period; credit notes by
-their own date.
+their own date. What is invoiced ahead, beside the closes, counts as supplied when it is invoiced.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import aliased
 
 from app.config import settings
 from app.db import db
@@ -54,15 +55,21 @@ def kind_of(category: str, buyer_country: str, seller_country: str) -> Kind:
     return Kind.ICP if category == Category.REVERSE_CHARGE else Kind.OSS
 
 
-def declared_on(kind: Kind, *, is_credit_note: bool, issued: date, period_end: date) -> date:
+def declared_on(kind: Kind, *, is_credit_note: bool, issued: date, supplied: date) -> date:
     """The day by which a tax total falls in a quarter."""
     if is_credit_note or kind in {Kind.DOMESTIC, Kind.OUTSIDE}:
         return issued
-    return period_end - timedelta(days=1)
+    return supplied
+
+
+def supplied_on(*, invoiced: date, period_end: date, is_close: bool) -> date:
+    """The day on which a document's services count as supplied; `invoiced`: of the invoice they stand on."""
+    return period_end - timedelta(days=1) if is_close else invoiced
 
 
 def declared_in(quarter: Quarter) -> Iterator[Declared]:
     """All that is declared in a quarter, by document number."""
+    original = aliased(Invoice)
     rows = db.session.execute(
         select(
             Invoice.number,
@@ -74,10 +81,16 @@ def declared_in(quarter: Quarter) -> Iterator[Declared]:
             InvoiceTax.percent,
             InvoiceTax.taxable_cents,
             InvoiceTax.vat_cents,
+            func.coalesce(original.issue_date, Invoice.issue_date).label("invoiced"),
+            func.coalesce(original.close_key, Invoice.close_key).is_not(None).label("is_close"),
         )
         .join(
             InvoiceTax,
             (InvoiceTax.customer_id == Invoice.customer_id) & (InvoiceTax.invoice_id == Invoice.invoice_id),
+        )
+        .outerjoin(
+            original,
+            (original.customer_id == Invoice.customer_id) & (original.number == Invoice.original_number),
         )
         .where(
             or_(
@@ -90,7 +103,8 @@ def declared_in(quarter: Quarter) -> Iterator[Declared]:
     for row in rows:
         kind = kind_of(row.category, row.buyer["country"], settings().provider.country)
         is_note = row.kind == CREDIT_NOTE
-        day = declared_on(kind, is_credit_note=is_note, issued=row.issue_date, period_end=row.period_end)
+        supplied = supplied_on(invoiced=row.invoiced, period_end=row.period_end, is_close=row.is_close)
+        day = declared_on(kind, is_credit_note=is_note, issued=row.issue_date, supplied=supplied)
         if not quarter.start <= day < quarter.end:
             continue
         sign = -1 if is_note else 1
@@ -98,7 +112,7 @@ def declared_in(quarter: Quarter) -> Iterator[Declared]:
             kind=kind,
             number=row.number,
             day=day,
-            supplied=Quarter.of(row.period_end - timedelta(days=1)),
+            supplied=Quarter.of(supplied),
             buyer=row.buyer,
             category=row.category,
             percent=row.percent,

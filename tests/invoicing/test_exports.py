@@ -15,7 +15,7 @@ from app.ledger.books import DayTotal
 from app.ledger.sides import Side
 from app.money import cents_of_micros
 from invoicing.exports.accounts import USUAL, accounts_from
-from invoicing.exports.declared import Kind, declared_on, kind_of
+from invoicing.exports.declared import Kind, declared_on, kind_of, supplied_on
 from invoicing.exports.journal import entries_of
 from invoicing.exports.quarters import Quarter
 from invoicing.exports.tables import csv_of
@@ -136,8 +136,9 @@ def test_a_spreadsheet_runs_no_customers_name() -> None:
 
 def test_decembers_usage_invoiced_in_january_is_declared_by_its_kind() -> None:
     issued, end = date(2027, 1, 1), date(2027, 1, 1)
+    supplied = supplied_on(invoiced=issued, period_end=end, is_close=True)
     days = {
-        kind: declared_on(kind, is_credit_note=False, issued=issued, period_end=end).isoformat()
+        kind: declared_on(kind, is_credit_note=False, issued=issued, supplied=supplied).isoformat()
         for kind in Kind
     }
     assert days == {
@@ -146,7 +147,8 @@ def test_decembers_usage_invoiced_in_january_is_declared_by_its_kind() -> None:
         "oss": "2026-12-31",
         "icp": "2026-12-31",
     }
-    assert declared_on(Kind.OSS, is_credit_note=True, issued=issued, period_end=end) == issued
+    assert declared_on(Kind.OSS, is_credit_note=True, issued=issued, supplied=supplied) == issued
+    assert supplied_on(invoiced=issued, period_end=date(2028, 1, 1), is_close=False) == issued
     assert Quarter.of(date(2026, 12, 31)) == Quarter.parse("2026-Q4")
     assert kind_of("S", "BE", "NL") is Kind.OSS
 

@@ -109,6 +109,27 @@ def test_a_yearly_plan_names_its_year_and_is_billed_once_a_year(hosting: Hosting
     assert days(hosting.invoices[1]) == [(date(2027, 10, 15), date(2028, 10, 14), 1200)]
 
 
+def test_a_year_paid_ahead_is_declared_when_it_is_invoiced_and_corrected_in_that_quarter(
+    hosting: Hosting, shop: Shop
+) -> None:
+    shop.customer("suomi", country="FI", kind="consumer")
+    headers = {"Idempotency-Key": "suomi"}
+    here = "/v1/customers/suomi/subscriptions"
+    made = hosting.api.post(here, json={"plan": "domain"}, headers=headers).get_json()
+    shop.clock.travel_to(datetime(2027, 1, 10, 9, tzinfo=UTC))
+    cancel = {"Idempotency-Key": "cancel"}
+    assert (
+        hosting.api.post(f"{here}/{made['id']}/cancel", json={"when": "now"}, headers=cancel).status_code
+        == 200
+    )
+    sold, corrected = (
+        shop.runner.invoke(args=["invoicing", "export", "declaration", "oss", "--quarter", quarter]).output
+        for quarter in ("2026-Q4", "2027-Q1")
+    )
+    assert sold.splitlines()[1:] == ["2026-Q4,FI,25.50,12.00,3.06,"]
+    assert corrected.splitlines()[1:] == ["2027-Q1,FI,25.50,-9.11,-2.32,2026-Q4"]
+
+
 def test_the_balance_pays_unless_the_customer_chose_otherwise(hosting: Hosting, shop: Shop) -> None:
     shop.top_up("acme", 50)
     hosting.subscribe("basic")

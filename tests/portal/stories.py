@@ -1,5 +1,6 @@
 """A customer with a history, told through the API and the engine as it would really happen."""
 
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -97,3 +98,29 @@ def welcome_credit(customer_id: int, euros: int = 5) -> None:
             reference="welcome",
             expires_at=utc_now() + timedelta(days=39),
         )
+
+
+def charges(api: FlaskClient, reference: str) -> dict[str, str]:
+    """Two subscriptions, a third one cancelled, and a one-off charge with its file; their ids."""
+    here = f"/v1/customers/{reference}"
+    for code, price in (("basic", "30.00"), ("large", "62.00")):
+        plan = {"name": {"en": code.title(), "nl": code.title()}, "price": price}
+        assert api.put(f"/v1/plans/{code}", json=plan).status_code == 201
+    made = [
+        api.post(f"{here}/subscriptions", json={"plan": code}, headers={"Idempotency-Key": f"subscribe-{n}"})
+        for n, code in enumerate(("basic", "large", "basic"))
+    ]
+    ids = [str(answer.get_json()["id"]) for answer in made]
+    cancelled = api.post(
+        f"{here}/subscriptions/{ids[2]}/cancel", json={}, headers={"Idempotency-Key": "cancel"}
+    )
+    assert cancelled.status_code == 200, cancelled.text
+    charge = {
+        "description": "Moving a site",
+        "amount": {"value": "75.00", "currency": "EUR"},
+        "billed": "at_once",
+        "attachment": {"filename": "order.pdf", "content": b64encode(b"%PDF-1.7").decode()},
+    }
+    answer = api.post(f"{here}/charges", json=charge, headers={"Idempotency-Key": "charge"})
+    assert answer.status_code == 201, answer.text
+    return {"subscription_id": ids[0], "charge_id": str(answer.get_json()["id"])}

@@ -87,7 +87,9 @@ def everything(
     assert kinds == {("automatic", "balance"), ("manual", "invoice")}
     link = in_unit_of_work(topups.make_pay_link, acme, amount_micros=None, invoice_number=newer)
     (saved, *_) = story.top_ups()
-    return {"number": newer, "top_up_id": saved.top_up_id, "reference": "acme", "token": link.pay_link_id}
+    charged = stories.charges(api, "acme")
+    known = {"number": newer, "top_up_id": saved.top_up_id, "reference": "acme", "token": link.pay_link_id}
+    return known | charged
 
 
 def _two_months(api: FlaskClient, runner: FlaskCliRunner, clock: Clock, story: Story) -> tuple[str, str]:
@@ -128,6 +130,8 @@ def test_no_page_costs_more_than_twelve_statements(
     sign_in(client, "acme@tegoed.example")
     sign_in(staff, "staff@tegoed.example")
     more = ["/usage?period=previous", "/invoices?show=open", f"/invoices?after={everything['number']}"]
+    change = f"subscriptions/{everything['subscription_id']}/preview?plan=large&quantity=2"
+    more += [f"/{change}", f"/desk/customers/acme/{change}", "/desk/plans?code=large"]
     costs: dict[str, list[str]] = {}
     for address in [*pages(app, everything), *more]:
         visitor = staff if address.startswith("/desk") else client
