@@ -29,7 +29,7 @@ from metering.event_log import address as events_address
 from metering.group_commit import commit_events
 from metering.meters import find_meter as find_meter_row
 from metering.meters import list_meters, meter_json, tax_meter
-from metering.periods import Period, period_of_day, period_of_moment
+from metering.periods import Cycle, Period, period_of_day, period_of_moment
 from metering.rating import RatedLine
 from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
 from metering.treatment import facts_of as facts_of_customer
@@ -101,14 +101,15 @@ def find_meter(code: str) -> dict[str, Any]:
     return meter_json(find_meter_row(code))
 
 
-def period_of(day: date) -> Period:
-    """The billing period a day falls in."""
-    return period_of_day(day)
+def period_of(day: date, cycle: str = Cycle.MONTHLY) -> Period:
+    """The billing period a day falls in, of a customer with this cycle."""
+    return period_of_day(day, Cycle(cycle))
 
 
-def record_events(read: ReadEvents) -> Taken:
+def record_events(read: ReadEvents, *, only_customer_id: int | None = None) -> Taken:
     """Record the events of a request, durable when this returns. Opens transactions of its own.
 
+    With `only_customer_id` another customer's events are refused as if it did not exist.
     Raises Unavailable when too much is waiting already.
     """
     if in_transaction():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 from flask import g
@@ -16,6 +16,7 @@ from app.portal.sentence_words import Gravest
 from app.portal.tags import Tag
 from invoicing import service as invoicing
 from invoicing.service import Due
+from metering.service import Period
 from topups.service import MoneyUnderWay
 
 PAYABLE: Final = ("open", "overdue")
@@ -35,7 +36,7 @@ class DueRow:
 
 @dataclass(frozen=True)
 class Upcoming:
-    """What this month's usage comes to so far, and at the present pace by its end. Amounts include VAT."""
+    """What the period's usage comes to so far, and at the present pace by its end. Amounts include VAT."""
 
     so_far_micros: int
     on: date
@@ -91,11 +92,10 @@ def rows(invoices: list[Due]) -> tuple[DueRow, ...]:
     )
 
 
-def upcoming(month_chart: Chart, burn_micros_per_day: int) -> Upcoming:
-    """From the days of this month in the chart; no guess without a recent pace."""
-    today = local_date(utc_now())
-    on = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
-    so_far = sum(total for when, _, total in month_chart.rows if when >= today.replace(day=1))
+def upcoming(month_chart: Chart, burn_micros_per_day: int, period: Period) -> Upcoming:
+    """From the days of the running period in the chart; no guess without a recent pace."""
+    today, on = local_date(utc_now()), period.end
+    so_far = sum(total for when, _, total in month_chart.rows if when >= period.start)
     left = (on - today).days - 1
     expected = so_far + left * burn_micros_per_day if burn_micros_per_day else None
     return Upcoming(so_far, on, expected)

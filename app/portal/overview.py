@@ -10,6 +10,7 @@ from typing import Final
 from flask_babel import gettext, ngettext
 
 from app.clock import utc_now
+from app.customers.service import get_customer
 from app.i18n import local_date, money, short_day
 from app.ledger import service as ledger
 from app.ledger import statement
@@ -25,6 +26,7 @@ from app.portal.sentence import Facts, days_left, days_to_threshold
 from app.portal.sentence_words import Sentence, sentence_of
 from app.portal.tags import Tag
 from invoicing.service import Due
+from metering import service as metering
 from topups import service as topups
 from topups.service import Summary
 
@@ -97,9 +99,14 @@ def overview_of(customer_id: int) -> Overview:
         due=due.rows(invoices)[:DUE_SHOWN],
         more_due=max(0, len(invoices) - DUE_SHOWN),
         invoices_url=link("invoicing.invoices"),
-        upcoming=due.upcoming(month, burn),
+        upcoming=due.upcoming(month, burn, _period(customer_id)),
         movements=told(customer_id, movements)[:MOVEMENTS_SHOWN],
     )
+
+
+def _period(customer_id: int) -> metering.Period:
+    today = local_date(utc_now())
+    return metering.period_of(today, get_customer(customer_id).billing_cycle_on(today))
 
 
 def _facts(balance: Balance, summary: Summary, invoices: list[Due], burn: int, *, has_history: bool) -> Facts:

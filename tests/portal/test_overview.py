@@ -1,13 +1,18 @@
 """The overview: the right figures in the reader's words, never another's, quiet while nothing changes."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.customers.cycles import of_new_customer
+from app.customers.service import get_customer
+from app.db import db
 from app.i18n import money
 from app.ledger.service import get_balance
+from tests.fixtures.product import Clock
 from tests.portal import stories
 from tests.portal.people import customer_with_user, sign_in, token_of
 
@@ -55,6 +60,21 @@ def test_the_days_of_the_chart_add_up_to_what_was_debited(
     page = client.get("/overview").text
 
     assert f"{money(used, 'en')} in total." in page
+
+
+@pytest.mark.parametrize(("day", "expected"), [(10, "Expected on 16 Oct"), (20, "Expected on 1 Nov")])
+def test_who_is_invoiced_every_two_weeks_sees_what_the_half_comes_to(
+    acme: int, client: FlaskClient, api: FlaskClient, clock: Clock, day: int, expected: str
+) -> None:
+    clock.travel_to(datetime(2026, 10, day, 12, tzinfo=UTC))
+    get_customer(acme).billing_cycles = of_new_customer("half_monthly")
+    db.session.commit()
+    stories.meters(api)
+    stories.use(api, "acme", days=9)
+
+    page = client.get("/overview").text
+
+    assert expected in page
 
 
 def test_the_poll_is_quiet_until_the_balance_moves(acme: int, client: FlaskClient) -> None:
