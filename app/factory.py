@@ -10,7 +10,7 @@ from flask import Flask
 
 from app import cli, db, errors, headers, health, i18n, jobs, logs, schedule, sessions
 from app.config import Settings
-from app.customers import auth, invitation_views, oidc, password_views, single_sign_on_views
+from app.customers import auth, invitation_views, oidc, password_views, single_sign_on_views, viewing
 from app.customers import views as customers_views
 from app.customers.models import Customer
 from app.desk import acts, webhooks_api
@@ -168,6 +168,7 @@ def create_app(settings: Settings) -> Flask:
     auth.init_app(app)
     sessions.init_app(app)
     headers.init_app(app)
+    viewing.init_app(app)
     shell.init_app(app)
     acts.init_app(app)
     for blueprint in BLUEPRINTS:

@@ -167,8 +167,10 @@ def send(
 
 
 def resend(customer_id: int, mail_id: int) -> None:
-    """Queue a mail of the log once more, as it was."""
-    message = db.session.get_one(MailMessage, (customer_id, mail_id))
+    """Queue a mail of the log once more, as it was. Raises NotFound."""
+    message = db.session.get(MailMessage, (customer_id, mail_id))
+    if message is None:
+        raise NotFound
     message.status = "queued"
     message.bounced_at = message.bounce_reason = None
     enqueue("app.mail.deliver", customer_id, mail_id)

@@ -5,6 +5,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar, cast
@@ -16,10 +17,11 @@ from flask_login import LoginManager, current_user, login_user
 from sqlalchemy import and_, select, update
 
 from app.clock import utc_now
-from app.customers import user_sessions
+from app.customers import key_scopes, user_sessions
 from app.customers.models import ApiKey, Customer, Membership, User
 from app.customers.people_models import UserSession
-from app.customers.roles import Permission, require
+from app.customers.roles import NotYourRole, Permission, require
+from app.customers.viewing import READING, viewed_customer
 from app.db import db, in_unit_of_work
 from app.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from app.reference.statements import API_KEY
@@ -31,6 +33,7 @@ KEY_PREFIX: Final = "tgd"
 KEY_MEMORY_SECONDS: Final = 5
 USED_MEMORY: Final = timedelta(minutes=5)
 PERMISSION: Final = "permission_required"
+SUPPORT_TOO: Final = "support_too"
 SESSION_KEY: Final = "session"
 CUSTOMER_SCOPES: Final = ("read", "events")
 MOST_CUSTOMER_KEYS: Final = 20
@@ -48,7 +51,9 @@ class NoCustomer(Forbidden):
 
 
 # A key that was right a moment ago is not looked up again; revoking takes effect within these seconds.
-_fresh_keys: dict[str, tuple[float, str]] = {}
+_fresh_keys: dict[str, tuple[float, "KeyFacts"]] = {}
+# How to find what an argument of an address names; told by the factory, for slices above this one.
+_finders: dict[str, key_scopes.Finder] = {}
 
 
 def init_app(app: Flask) -> None:
@@ -162,8 +167,22 @@ def api_keys(customer_id: int | None = None) -> list[ApiKey]:
     return list(db.session.scalars(query.order_by(ApiKey.created_at.desc())))
 
 
-def check_api_key(text: str) -> str:
-    """The id of a valid key. Raises Unauthorized."""
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """Whose key it is: a customer's, or the provider's, which has no `customer_id`."""
+
+    key_id: str
+    customer_id: int | None
+    scope: str
+
+
+def find_by_argument(name: str, finder: key_scopes.Finder) -> None:
+    """Customers' keys reach what an argument `name` of an address stands for through `finder`."""
+    _finders[name] = finder
+
+
+def check_api_key(text: str) -> KeyFacts:
+    """A valid key. Raises Unauthorized."""
     digest = _digest(text)
     seen = _fresh_keys.get(digest)
     if seen is not None and time.monotonic() - seen[0] < KEY_MEMORY_SECONDS:
@@ -171,7 +190,7 @@ def check_api_key(text: str) -> str:
     prefix, _, rest = text.partition("_")
     key_id, _, secret = rest.partition("_")
     row = db.session.execute(
-        select(ApiKey.secret_hash, ApiKey.last_used_at).where(
+        select(ApiKey.secret_hash, ApiKey.last_used_at, ApiKey.customer_id, ApiKey.scope).where(
             ApiKey.key_id == key_id, ApiKey.revoked_at.is_(None)
         )
     ).one_or_none()
@@ -181,8 +200,9 @@ def check_api_key(text: str) -> str:
     if row.last_used_at is None or now - row.last_used_at > USED_MEMORY:
         db.session.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(last_used_at=now))
         db.session.commit()
-    _fresh_keys[digest] = (time.monotonic(), key_id)
-    return key_id
+    facts = KeyFacts(key_id, row.customer_id, row.scope)
+    _fresh_keys[digest] = (time.monotonic(), facts)
+    return facts
 
 
 def forget_api_keys() -> None:
@@ -191,14 +211,20 @@ def forget_api_keys() -> None:
 
 
 def require_api_key(view: Callable[P, R]) -> Callable[P, R]:
-    """For the API's routes: `Authorization: Bearer tgd_…`; g.api_key_id says whose it is."""
+    """For the API's routes: `Authorization: Bearer tgd_…`; g.api_key_id says whose it is.
+
+    A customer's own key opens what `key_scopes` says; nothing of the view runs otherwise.
+    """
 
     @wraps(view)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized
-        g.api_key_id = check_api_key(token.strip())
+        key = check_api_key(token.strip())
+        g.api_key_id, g.key_customer_id = key.key_id, key.customer_id
+        if key.customer_id is not None:
+            key_scopes.check(key.scope, key.customer_id, request.endpoint or "", kwargs, _finders)
         return view(*args, **kwargs)
 
     vars(checked)[API_KEY] = True
@@ -213,7 +239,13 @@ def customers_of(user: User) -> list[tuple[Customer, str]]:
 
 
 def acting_for(user: User) -> tuple[Customer, str] | None:
-    """The customer chosen in the session, else the first, with the user's role; None for nobody's member."""
+    """The customer chosen in the session, else the first, with the user's role; None for nobody's member.
+
+    Staff that looks as a customer sees what an owner sees.
+    """
+    viewed = viewed_customer(user)
+    if viewed is not None:
+        return viewed, "owner"
     mine = customers_of(user)
     chosen = [pair for pair in mine if pair[0].customer_id == session.get("customer_id")]
     return (chosen or mine or [None])[0]
@@ -247,7 +279,10 @@ customer_required: Final = permitted("view")
 
 
 def operator_required(view: Callable[P, R]) -> Callable[P, R]:
-    """For the desk: the provider's staff; everybody else is told nothing of it."""
+    """For the desk: the provider's staff; everybody else is told nothing of it.
+
+    Support reads, and does only what is marked `support_too`. Raises NotYourRole.
+    """
 
     @wraps(view)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -255,9 +290,18 @@ def operator_required(view: Callable[P, R]) -> Callable[P, R]:
             return cast("R", login_manager.unauthorized())
         if not current_user.is_operator:
             abort(404)
+        reads = request.method in READING or vars(view).get(SUPPORT_TOO, False)
+        if current_user.staff_role != "operator" and not reads:
+            raise NotYourRole
         return view(*args, **kwargs)
 
     return checked
+
+
+def support_too(view: Callable[P, R]) -> Callable[P, R]:
+    """Beneath `operator_required`: support may send this too."""
+    vars(view)[SUPPORT_TOO] = True
+    return view
 
 
 def _digest(text: str) -> str:

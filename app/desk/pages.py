@@ -5,6 +5,11 @@ from typing import Final
 from flask import Blueprint
 
 from app import provider_settings  # noqa: F401 - its tables are part of the schema
-from app.desk import adjustments, audit_log
+from app.desk import adjustments, audit_log, staff, viewing
 
-BLUEPRINTS: Final[tuple[Blueprint, ...]] = (adjustments.blueprint, audit_log.blueprint)
+BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
+    adjustments.blueprint,
+    audit_log.blueprint,
+    staff.blueprint,
+    viewing.blueprint,
+)

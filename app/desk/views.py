@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from app import jobs as queues
 from app import mail
 from app.customers import auth
-from app.customers.auth import operator_required
+from app.customers.auth import operator_required, support_too
 from app.customers.service import find_customer, list_customers
 from app.db import in_unit_of_work, unit_of_work
 from app.desk.forms import ApiKeyForm
@@ -75,8 +75,17 @@ def suspend(reference: str) -> Response:
 @blueprint.post("/customers/<reference>/unsuspend")
 @operator_required
 def unsuspend(reference: str) -> Response:
-    in_unit_of_work(suspension.unsuspend, find_customer(reference).customer_id)
-    flash(gettext("This customer is no longer suspended."), "ok")
+    left = in_unit_of_work(suspension.unsuspend, find_customer(reference).customer_id)
+    if left.suspended_at is None:
+        flash(gettext("This customer is no longer suspended."), "ok")
+    else:
+        flash(
+            gettext(
+                "This customer is still suspended, because an invoice is unpaid. "
+                "Pause the dunning to lift that."
+            ),
+            "look",
+        )
     return redirect(url_for("desk.customer", reference=reference), code=303)
 
 
@@ -109,6 +118,7 @@ def mails() -> str:
 
 @blueprint.post("/mails/<int:customer_id>/<int:mail_id>/send-again")
 @operator_required
+@support_too
 def resend_mail(customer_id: int, mail_id: int) -> Response:
     with unit_of_work():
         mail.resend(customer_id, mail_id)

@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
+from app.customers.viewing import viewing
 from app.ledger import adjustments
 from app.portal import due
 
@@ -45,14 +46,15 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk_dunning.listed", lazy_gettext("Dunning")),
         ("desk_bank.listed", lazy_gettext("Bank transfers")),
         ("desk_vat.listed", lazy_gettext("VAT numbers")),
+        ("desk_exports.show", lazy_gettext("Exports")),
         ("desk_charges.plans_listed", lazy_gettext("Plans")),
         ("desk_terms.meters", lazy_gettext("Meters")),
-        ("desk_charges.plans_listed", lazy_gettext("Plans")),
         ("desk_prices.try_price", lazy_gettext("Try a price")),
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),
         ("desk_webhooks.log", lazy_gettext("Webhooks")),
         ("desk.api_keys", lazy_gettext("API keys")),
+        ("desk_staff.listed", lazy_gettext("Staff")),
         ("desk_audit.log", lazy_gettext("Audit log")),
     ),
 )
@@ -86,7 +88,7 @@ def navigation() -> Navigation:
 def _make() -> Navigation:
     if not current_user.is_authenticated:
         return Navigation((), dense=False)
-    staff = bool(current_user.is_operator)
+    staff = bool(current_user.is_operator) and viewing() is None
     groups = STAFF if staff else CUSTOMER
     entries = [[entry for entry in group if entry[0] in current_app.view_functions] for group in groups]
     return Navigation(

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.customers.auth import acting_for, customer_required
 from app.customers.models import User
 from app.customers.roles import FIRST_PAGES
+from app.customers.viewing import viewing
 from app.errors import NotFound
 from app.ledger import statement
 from app.portal import usage as usage_charts
@@ -29,7 +30,7 @@ def home() -> BaseResponse:
     """To where this person begins."""
     if not current_user.is_authenticated:
         return redirect(url_for("customers.sign_in"))
-    if current_user.is_operator:
+    if current_user.is_operator and viewing() is None:
         return redirect(url_for("desk.customers"))
     acting = acting_for(cast("User", current_user))
     return redirect(url_for(FIRST_PAGES.get(acting[1] if acting else "", "portal.dashboard")))
