@@ -16,6 +16,7 @@ from app.jobs import enqueue
 from app.mail import mail_log, send
 from tests.portal.people import customer_with_user, operator, sign_in, token_of
 
+
 @pytest.fixture
 def staff(app: Flask, client: FlaskClient) -> FlaskClient:
     operator()
