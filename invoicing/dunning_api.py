@@ -134,13 +134,17 @@ def pause_dunning(reference: str) -> ResponseReturnValue:
     return jsonify(data=_pauses_json(customer_id)), 201
 
 
-@blueprint.delete("/customers/<reference>/dunning-pauses/<uuid:pause_id>")
+@blueprint.delete("/customers/<reference>/dunning-pauses/<pause_id>")
 @require_api_key
 @describe(Pauses, problems=(UnknownCustomer, NotFound))
-def resume_dunning(reference: str, pause_id: UUID) -> ResponseReturnValue:
+def resume_dunning(reference: str, pause_id: str) -> ResponseReturnValue:
     """Resume dunning."""
     customer_id = find_customer(reference).customer_id
-    in_unit_of_work(dunning_control.resume, customer_id, pause_id)
+    try:
+        wanted = UUID(pause_id)
+    except ValueError as error:
+        raise NotFound from error
+    in_unit_of_work(dunning_control.resume, customer_id, wanted)
     return jsonify(data=_pauses_json(customer_id))
 
 

@@ -7,21 +7,20 @@ fee, its mail and what it does to the customer are committed together or not at 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
-from app import mail
 from app.clock import utc_now
 from app.config import settings
+from app.customers import addressees
 from app.customers.models import Customer
-from app.customers.service import billing_email, get_customer
+from app.customers.service import get_customer
 from app.db import db
-from app.i18n import in_locale, local_date
+from app.i18n import local_date
 from app.ledger.service import lock_balance
-from app.mail import Attachment
 from app.money import cents_of_micros
 from invoicing import auto_pay, documents, dunning_suspension, dunning_words, late_fee_claims, late_fees
 from invoicing.dunning import Facts, Schedule, Step, chargeable_cents, next_step
@@ -250,34 +249,22 @@ def _letter(case: _Case, step: Step, fee_cents: int, today: date) -> dunning_wor
 
 
 def _send(case: _Case, letter: dunning_words.Letter) -> None:
-    """The letter in the customer's language, with the invoice and a link that pays it without signing in."""
-    invoice, customer = case.invoice, case.customer
+    """The letter in its reader's language, with the invoice and a link that pays it without signing in."""
+    invoice = case.invoice
     link = topups.make_pay_link(invoice.customer_id, invoice_number=invoice.number)
-    with in_locale(customer.locale):
-        context = {"heading": dunning_words.subject(letter), "paragraphs": dunning_words.paragraphs(letter)}
-    _mail(
-        customer,
-        context
-        | {
+    addressees.send(
+        MAIL_TEMPLATE,
+        "payments",
+        customer_id=invoice.customer_id,
+        locale=case.customer.locale,
+        context={
+            "letter": letter,
+            "words": dunning_words,
+            "name": case.customer.name,
             "pay_url": f"{settings().public_url.rstrip('/')}/pay/{link.pay_link_id}",
-            "outstanding_micros": letter.outstanding_micros,
             "seller": invoice.seller,
             "reference": spaced(payment_reference(invoice) or invoice.number),
         },
-        [attached(invoice, documents.PDF)],
-        f"{MAIL_TEMPLATE}-{invoice.number}-{letter.step.value}",
-    )
-
-
-def _mail(
-    customer: Customer, context: dict[str, Any], attachments: list[Attachment], dedupe_key: str
-) -> None:
-    mail.send(
-        MAIL_TEMPLATE,
-        to=billing_email(customer),
-        locale=customer.locale,
-        customer_id=customer.customer_id,
-        context={"name": customer.name, "pay_url": None} | context,
-        attachments=attachments,
-        dedupe_key=dedupe_key,
+        attachments=[attached(invoice, documents.PDF)],
+        dedupe_key=f"{MAIL_TEMPLATE}-{invoice.number}-{letter.step.value}",
     )

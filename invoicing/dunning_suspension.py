@@ -6,13 +6,12 @@ what is uncollectible keeps its customer suspended.
 
 from sqlalchemy import or_, select
 
-from app import mail
 from app.clock import utc_now
-from app.customers.service import billing_email, get_customer
+from app.customers import addressees
+from app.customers.service import get_customer
 from app.db import db
-from app.i18n import in_locale, local_date
+from app.i18n import local_date
 from app.ledger import suspension
-from invoicing import dunning_words
 from invoicing.dunning import Step
 from invoicing.dunning_models import DunningStep
 from invoicing.dunning_pauses import pauses_of
@@ -56,13 +55,11 @@ def _is_wanted(customer_id: int) -> bool:
 
 def _tell_released(customer_id: int, since: str) -> None:
     customer = get_customer(customer_id)
-    with in_locale(customer.locale):
-        heading, paragraphs = dunning_words.released()
-    mail.send(
-        "dunning",
-        to=billing_email(customer),
-        locale=customer.locale,
+    addressees.send(
+        "dunning_released",
+        "payments",
         customer_id=customer_id,
-        context={"name": customer.name, "heading": heading, "paragraphs": paragraphs, "pay_url": None},
+        locale=customer.locale,
+        context={"name": customer.name},
         dedupe_key=f"dunning-released-{since}",
     )

@@ -92,14 +92,6 @@ def paragraphs(letter: Letter) -> list[str]:
     ]
 
 
-def released() -> tuple[str, list[str]]:
-    """Subject and sentences for who may go on."""
-    return (
-        gettext("Your account is open again"),
-        [gettext("Thank you for your payment. Your account is no longer suspended.")],
-    )
-
-
 def _before_a_fee(letter: Letter) -> list[str]:
     if not letter.fee_cents or letter.then_on is None:
         return [gettext("Please pay within 14 days.")]

@@ -12,13 +12,18 @@ from app.config import settings
 from app.i18n import local_date
 from app.ledger import books
 from app.ledger.sides import Side
-from app.money import cents_of_micros
 from invoicing.exports import accounts, auditfile, declarations, journal
+from invoicing.exports.balances import balances
 from invoicing.exports.quarters import Quarter
-from invoicing.exports.tables import amount, csv_of
+from invoicing.exports.uncollectible import uncollectible
 
 group = AppGroup("export", help="Declarations per quarter, the journal, balances.")
-DECLARATIONS = {"vat": declarations.vat_return, "oss": declarations.oss, "icp": declarations.icp}
+DECLARATIONS = {
+    "vat": declarations.vat_return,
+    "oss": declarations.oss,
+    "icp": declarations.icp,
+    "uncollectible": uncollectible,
+}
 Chart = dict[Side, accounts.Account]
 _day = click.DateTime(["%Y-%m-%d"])
 _output = click.option("--output", type=click.File("wb"), default="-", help="A file; the screen otherwise.")
@@ -32,7 +37,7 @@ _codes = click.option(
 @click.option("--quarter", required=True, help="Such as 2026-Q4.")
 @_output
 def declaration(kind: str, quarter: str, output: BinaryIO) -> None:
-    """The VAT return, the One-Stop Shop or the ICP listing of a quarter, as CSV."""
+    """The VAT return, the One-Stop Shop, the ICP listing or what was uncollectible in a quarter, as CSV."""
     try:
         wanted = Quarter.parse(quarter)
     except ValueError as error:
@@ -61,7 +66,7 @@ def export_journal(
 
 def _journal(entries: list[journal.Entry], chart: Chart, first: date, last: date, format_: str) -> bytes:
     if format_ == "csv":
-        return journal.csv_of_journal(entries, chart).encode()
+        return "".join(journal.journal_lines(entries, chart)).encode()
     return auditfile.auditfile(
         entries, chart, settings().provider, start=first, end=last, created=local_date(utc_now())
     )
@@ -77,11 +82,4 @@ def export_balances(day: datetime, codes: Iterable[str] | None, output: BinaryIO
         chart = accounts.accounts_from(codes or ())
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    balances = books.balances_on(day.date())
-    rows: list[tuple[object, ...]] = [
-        (chart[side].code, chart[side].name, side.value, amount(cents_of_micros(micros)))
-        for side, micros in sorted(balances.items(), key=lambda item: chart[item[0]].code)
-    ]
-    held = cents_of_micros(books.deposits_held_on(day.date()))
-    rows.append(("", "Deposits held", "deposits_held", amount(held)))
-    output.write(csv_of(("account", "name", "side", "credit_balance"), rows).encode())
+    output.write("".join(balances(day.date(), chart)).encode())

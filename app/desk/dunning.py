@@ -7,27 +7,22 @@ from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext, lazy_gettext
-from flask_babel.speaklater import LazyString
 from flask_login import current_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import DateField, RadioField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length, Optional
 
 from app.customers.auth import operator_required
 from app.db import in_unit_of_work
+from app.desk.status_tags import TAGS
 from app.errors import AppError, NotFound
 from invoicing import dunning_control, dunning_overview, dunning_words, service, wording
-from invoicing.status import Status
-from invoicing.views import TAGS
 
 blueprint = Blueprint("desk_dunning", __name__, url_prefix="/desk/dunning", template_folder="templates")
 
 PAGE: Final = 50
-# What customers read as closed is called by its name here.
-STAFF_TAGS: Final[dict[Status, tuple[str, LazyString]]] = TAGS | {
-    "uncollectible": ("lost", lazy_gettext("Uncollectible"))
-}
 
 
 class ReasonForm(FlaskForm):
@@ -47,8 +42,8 @@ class PauseForm(ReasonForm):
     about = RadioField(
         lazy_gettext("What is paused?"),
         choices=[
-            ("invoice", lazy_gettext("This invoice")),
-            ("customer", lazy_gettext("All invoices of this customer")),
+            SelectChoice("invoice", lazy_gettext("This invoice")),
+            SelectChoice("customer", lazy_gettext("All invoices of this customer")),
         ],
         default="invoice",
     )
@@ -68,7 +63,7 @@ def listed() -> str:
         raise NotFound
     found, more = dunning_overview.late(after=after, limit=PAGE)
     return render_template(
-        "desk/dunning.html", found=found, more=more, after=after, tags=STAFF_TAGS, steps=dunning_words.STEPS
+        "desk/dunning.html", found=found, more=more, after=after, tags=TAGS, steps=dunning_words.STEPS
     )
 
 
@@ -159,7 +154,7 @@ def _page(
         "desk/dunning_invoice.html",
         dossier=found,
         invoice=found.invoice,
-        tag=STAFF_TAGS[found.status],
+        tag=TAGS[found.status],
         steps=dunning_words.STEPS,
         pausing=pausing or PauseForm(formdata=None, prefix="pause"),
         waiving=waiving or ReasonForm(formdata=None, prefix="waive"),

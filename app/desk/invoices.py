@@ -11,11 +11,11 @@ from app.customers.auth import operator_required
 from app.customers.service import find_customer
 from app.db import in_unit_of_work, unit_of_work
 from app.desk.forms import CreditForm
+from app.desk.status_tags import TAGS
 from app.errors import AppError, NotFound
 from app.jobs import enqueue
 from invoicing import api, pages, resending, service, wording
 from invoicing.service import CreditWish, Filters
-from invoicing.views import TAGS
 
 blueprint = Blueprint("desk_invoices", __name__, url_prefix="/desk/invoices", template_folder="templates")
 
