@@ -16,6 +16,7 @@ from sqlalchemy import select
 from app.api import decode_json
 from app.clock import utc_now
 from app.config import settings
+from app.customers.service import find_customer
 from app.db import db
 from app.errors import AppError
 from app.i18n import in_locale
@@ -35,7 +36,10 @@ SHOWN: Final = 50
 @click.argument("price", type=click.File("rb"))
 @click.option("--period", "month", default=None, help="The month, such as 2026-10; last month when left out.")
 @click.option("--all", "everybody", is_flag=True, help="Show every customer, not only the greatest 50.")
-def try_price(meter: str, price: BinaryIO, month: str | None, *, everybody: bool) -> None:
+@click.option("--customer", "reference", default=None, help="Try it in this customer's own list.")
+def try_price(
+    meter: str, price: BinaryIO, month: str | None, reference: str | None, *, everybody: bool
+) -> None:
     """Rate a month again with a price that is not published, and show the difference per customer.
 
     PRICE is a file with the JSON that would be posted to /v1/meters/METER/prices, or - for standard input.
@@ -45,7 +49,8 @@ def try_price(meter: str, price: BinaryIO, month: str | None, *, everybody: bool
             document = decode_json(price.read())
             if not isinstance(document, dict):
                 raise click.ClickException("The price must be a JSON object.")
-            found = trying.try_price(meter, document, _first_of(month))
+            customer_id = find_customer(reference).customer_id if reference else None
+            found = trying.try_price(meter, document, _first_of(month), customer_id)
         except AppError as error:
             raise click.ClickException(_told(error)) from error
     click.echo(f"{'customer':<24}{'now':>16}{'tried':>16}{'difference':>16}")

@@ -34,6 +34,7 @@ PRICE_FIELDS: Final = (
     "rate", "fixed_amount",
 )  # fmt: skip
 _NEWEST: Final = 2**62
+MOST_LISTED: Final = 200
 _CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _EVENT_TYPE: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -268,20 +269,20 @@ def _asked(document: Mapping[str, Any]) -> _Asked:
     return _Asked(_day(facts.pop("effective_from", None)), facts.pop("when", None), _definition(facts))
 
 
-def price_to_try(code: str, document: Mapping[str, Any]) -> Price:
+def price_to_try(code: str, document: Mapping[str, Any], customer_id: int | None = None) -> Price:
     """A price as it would be published, without an id. Raises UnknownMeter, Invalid, PriceAmbiguous."""
     asked = _asked(document)
     meter = find_meter(code)
     when = _when(asked.when, meter)
     published = db.session.scalars(
         select(MeterPrice.applies_when).where(
-            MeterPrice.meter_id == meter.meter_id, MeterPrice.customer_id.is_(None)
+            MeterPrice.meter_id == meter.meter_id, MeterPrice.customer_id.is_not_distinct_from(customer_id)
         )
     ).all()
     if is_ambiguous(when, published):
         raise PriceAmbiguous(field="when")
     definition = decode_definition(asked.definition)
-    return Price(0, meter.meter_id, 0, None, tuple(sorted(when.items())), definition)
+    return Price(0, meter.meter_id, 0, None, tuple(sorted(when.items())), definition, customer_id)
 
 
 def _definition(document: dict[str, Any]) -> dict[str, Any]:
@@ -337,6 +338,17 @@ def list_prices(code: str) -> list[dict[str, Any]]:
         .order_by(MeterPrice.price_id.desc())
     )
     return [price_json(price) for price in prices]
+
+
+def own_prices_of(code: str) -> list[dict[str, Any]]:
+    """A meter's prices in customers' own lists, with the `customer_id`, the newest first."""
+    prices = db.session.scalars(
+        select(MeterPrice)
+        .where(MeterPrice.meter_id == find_meter(code).meter_id, MeterPrice.customer_id.is_not(None))
+        .order_by(MeterPrice.price_id.desc())
+        .limit(MOST_LISTED)
+    )
+    return [{"customer_id": price.customer_id} | price_json(price) for price in prices]
 
 
 def list_own_prices(customer_id: int) -> list[dict[str, Any]]:

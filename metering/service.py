@@ -27,8 +27,17 @@ from metering.cloudevents import ReadEvents, Refusal, UsageEvent
 from metering.event_log import Wanted, csv_lines, filters_of_line
 from metering.event_log import address as events_address
 from metering.group_commit import commit_events
+from metering.meters import (
+    UnknownMeter,
+    list_meters,
+    list_prices,
+    meter_json,
+    own_prices_of,
+    publish_price,
+    put_meter,
+    tax_meter,
+)
 from metering.meters import find_meter as find_meter_row
-from metering.meters import list_meters, meter_json, tax_meter
 from metering.periods import Cycle, Period, period_of_day, period_of_moment
 from metering.rating import RatedLine
 from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
@@ -50,6 +59,7 @@ __all__ = [
     "Taken",
     "TaxTreatment",
     "UnknownEvent",
+    "UnknownMeter",
     "UsageDay",
     "Voided",
     "any_ended",
@@ -63,10 +73,14 @@ __all__ = [
     "find_meter",
     "finish_close",
     "list_meters",
+    "list_prices",
+    "own_prices_of",
     "period_of",
     "period_of_moment",
     "period_today",
     "periods_to_close",
+    "publish_price",
+    "put_meter",
     "recent_burn_micros_per_day",
     "record_events",
     "set_attention_job",

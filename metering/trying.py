@@ -1,7 +1,8 @@
 """Trying a price before it is published: a past month rated again with it, per customer. Writes nothing.
 
 Everything else of the month stays as it was: quantities, VAT rates, and the other prices that were frozen for
-each customer's period. A customer's own prices override the tried one, as they would the published one.
+each customer's period. A customer's own prices override the tried one, as they would the published one; a
+price tried inside a customer's own list replaces or joins that list, and only that customer is rated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from flask_babel import lazy_gettext
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.customers.models import Customer
 from app.db import db
@@ -62,13 +64,17 @@ class Difference:
 
 
 def with_tried(in_force: Sequence[Price], tried: Price) -> list[Price]:
-    """The prices of a period as if the tried one had been among the provider's, in order of choice."""
-    others = [p for p in in_force if p.customer_id is not None or p.when != tried.when]
+    """The prices of a period as if the tried one had been in its list, in order of choice."""
+    others = [price for price in in_force if not _is_replaced(price, tried)]
     return sorted([*others, tried], key=lambda price: (price.customer_id is None, -len(price.when)))
 
 
+def _is_replaced(price: Price, tried: Price) -> bool:
+    return price.customer_id == tried.customer_id and price.when == tried.when
+
+
 def _replaces(in_force: Sequence[Price], tried: Price) -> bool:
-    return any(price.customer_id is None and price.when == tried.when for price in in_force)
+    return any(_is_replaced(price, tried) for price in in_force)
 
 
 def rated_again(
@@ -82,7 +88,7 @@ def rated_again(
     prices = with_tried(in_force, tried)
     usages = dict(totals)
     for price in in_force:
-        if price.customer_id is None and price.when == tried.when:
+        if _is_replaced(price, tried):
             moved = usages.pop(price.price_id, None)
             if moved is not None:
                 usages[TRIED] = moved
@@ -104,14 +110,17 @@ def _more(usage: Usage, part: Usage) -> Usage:
     return Usage(EXACT.add(usage.quantity, part.quantity), usage.events + part.events)
 
 
-def try_price(code: str, document: Mapping[str, Any], period_start: date) -> list[Difference]:
+def try_price(
+    code: str, document: Mapping[str, Any], period_start: date, customer_id: int | None = None
+) -> list[Difference]:
     """Rate a period again for all customers who used the meter in it; the greatest differences first.
 
+    With a customer the price is tried in that customer's own list, and only that customer is rated.
     Raises UnknownMeter, Invalid, PriceAmbiguous, CannotBeTried.
     """
-    tried = price_to_try(code, document)
+    tried = price_to_try(code, document, customer_id)
     catalog = current_catalog()
-    totals = _totals(tried.meter_id, period_start)
+    totals = _totals(tried, period_start)
     definitions = {price.price_id: price.definition for price in catalog.prices.values()}
     definitions[TRIED] = tried.definition
     slices: dict[int, list[Slice]] | None = None
@@ -125,7 +134,7 @@ def try_price(code: str, document: Mapping[str, Any], period_start: date) -> lis
             Customer.reference,
         )
         .join(Customer, Customer.customer_id == UsagePeriod.customer_id)
-        .where(UsagePeriod.period_start == period_start)
+        .where(UsagePeriod.period_start == period_start, _rated(UsagePeriod.customer_id, tried))
     ):
         mine = totals.get(row.customer_id)
         if mine is None:
@@ -134,7 +143,7 @@ def try_price(code: str, document: Mapping[str, Any], period_start: date) -> lis
         if slices is None and not _replaces(in_force, tried):
             if catalog.meters[tried.meter_id].aggregation not in ADDITIVE:
                 raise CannotBeTried
-            slices = _slices(tried.meter_id, period_start)
+            slices = _slices(tried, period_start)
         tax_class = catalog.tax_class(tried.meter_id, row.catalog_version)
         rate = frozen_treatment("", row.vat_rate, row.special_taxes).of_class(tax_class).rate
         then = rated_again(mine, (slices or {}).get(row.customer_id, ()), in_force, tried)
@@ -151,7 +160,12 @@ def try_price(code: str, document: Mapping[str, Any], period_start: date) -> lis
     return sorted(found, key=lambda one: (-abs(one.more_micros), one.reference))
 
 
-def _totals(meter_id: int, period_start: date) -> dict[int, dict[int, Usage]]:
+def _rated(column: InstrumentedAttribute[int], tried: Price) -> ColumnElement[bool]:
+    """Whose usage is rated again."""
+    return true() if tried.customer_id is None else column == tried.customer_id
+
+
+def _totals(tried: Price, period_start: date) -> dict[int, dict[int, Usage]]:
     found: dict[int, dict[int, Usage]] = {}
     for row in db.session.execute(
         select(
@@ -159,13 +173,17 @@ def _totals(meter_id: int, period_start: date) -> dict[int, dict[int, Usage]]:
             UsageTotal.price_id,
             (UsageTotal.quantity + UsageTotal.late_quantity).label("quantity"),
             (UsageTotal.events + UsageTotal.late_events).label("events"),
-        ).where(UsageTotal.period_start == period_start, UsageTotal.meter_id == meter_id)
+        ).where(
+            UsageTotal.period_start == period_start,
+            UsageTotal.meter_id == tried.meter_id,
+            _rated(UsageTotal.customer_id, tried),
+        )
     ):
         found.setdefault(row.customer_id, {})[row.price_id] = Usage(row.quantity, row.events)
     return found
 
 
-def _slices(meter_id: int, period_start: date) -> dict[int, list[Slice]]:
+def _slices(tried: Price, period_start: date) -> dict[int, list[Slice]]:
     """Usage per price and dimension values, from what was rolled up."""
     found: dict[int, list[Slice]] = {}
     for row in db.session.execute(
@@ -176,7 +194,11 @@ def _slices(meter_id: int, period_start: date) -> dict[int, list[Slice]]:
             func.sum(UsageHour.quantity).label("quantity"),
             func.sum(UsageHour.events).label("events"),
         )
-        .where(UsageHour.period_start == period_start, UsageHour.meter_id == meter_id)
+        .where(
+            UsageHour.period_start == period_start,
+            UsageHour.meter_id == tried.meter_id,
+            _rated(UsageHour.customer_id, tried),
+        )
         .group_by(UsageHour.customer_id, UsageHour.price_id, UsageHour.dimensions)
     ):
         dimensions = msgspec.json.decode(row.dimensions, type=dict[str, str])

@@ -61,6 +61,7 @@ ACTORS: Final[dict[str, LazyString]] = {
 # The page that shows a subject, and the argument it is named by.
 PAGES: Final = {
     "customer": ("desk.customer", "reference"),
+    "meter": ("desk_meters.prices", "code"),
     "invoice": ("desk_invoices.invoice", "number"),
     "payment": ("desk_top_ups.payment", "top_up_id"),
     "bank_entry": ("desk_bank.entry", "entry_id"),

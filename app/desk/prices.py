@@ -67,12 +67,12 @@ def _form() -> TryPriceForm:
         SelectChoice(meter["code"], meter["name"][language]) for meter in metering.list_meters()
     ]
     form.month.choices = [
-        SelectChoice(month.isoformat(), format_date(month, "MMMM yyyy")) for month in _months()
+        SelectChoice(month.isoformat(), format_date(month, "MMMM yyyy")) for month in past_months()
     ]
     return form
 
 
-def _months() -> list[date]:
+def past_months() -> list[date]:
     """The last months that have ended, the latest first."""
     months = []
     month = metering.period_of(local_date(utc_now())).start

@@ -214,3 +214,19 @@ def test_a_void_that_waits_for_its_invoice_keeps_the_month(
     clock.freeze(datetime(2026, 11, 10, tzinfo=UTC) + timedelta(minutes=1))
     roll_up()
     assert "kept, not all of it is invoiced" in command("drop-events", "--before", "2026-11").output
+
+
+def test_a_price_is_tried_in_a_customers_own_list_over_the_providers_and_its_own(
+    last_month: Provider, command: Command, clock: Clock
+) -> None:
+    price: dict[str, Any] = {"model": "per_unit", "unit_amount": "0.002"}
+    joins = command("try-price", "tokens", "-", "--customer", "acme", document=price)
+    assert [line.split() for line in joins.output.splitlines()][1:3] == [
+        ["acme", "1.452", "2.904", "1.452"],
+        ["1.452", "2.904", "1.452"],
+    ]
+    # However specific the provider's price is, the customer's own one counts where it applies.
+    large = price | {"when": {"model": "large"}}
+    part = command("try-price", "tokens", "-", "--customer", "acme", document=large)
+    assert part.output.splitlines()[1].split() == ["acme", "1.452", "1.694", "0.242"]
+    assert command("try-price", "tokens", "-", "--customer", "nobody", document=price).exit_code == 1
