@@ -66,6 +66,7 @@ class Settings:
     public_url: str = "http://127.0.0.1:8000"
     mollie_api_url: str = "https://api.mollie.com"
     mollie_webhook_url: str = ""  # where Mollie reaches us; empty: public_url
+    vies_url: str = ""  # of VIES's REST interface; empty: VAT numbers are not checked there
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 25
     smtp_username: str = ""
@@ -174,6 +175,7 @@ class Settings:
             ),
             (_is_http(self.mollie_api_url), "MOLLIE_API_URL: must be an http(s) URL"),
             (_is_http(self.public_url), "PUBLIC_URL: must be an http(s) URL"),
+            (not self.vies_url or _is_http(self.vies_url), "VIES_URL: must be an http(s) URL"),
             (self.default_locale in ("nl", "en"), "DEFAULT_LOCALE: must be nl or en"),
             (self.currency == "EUR", "CURRENCY: only EUR is supported"),
             (0 <= self.subscription_lead_days <= 60, "SUBSCRIPTION_LEAD_DAYS: must be 0 to 60"),

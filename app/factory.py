@@ -19,10 +19,12 @@ from app.desk import bank as desk_bank
 from app.desk import charges as desk_charges
 from app.desk import closing as desk_closing
 from app.desk import dunning as desk_dunning
+from app.desk import exports as desk_exports
 from app.desk import invoices as desk_invoices
 from app.desk import pages as desk_pages
 from app.desk import prices as desk_prices
 from app.desk import terms as desk_terms
+from app.desk import vat_numbers as desk_vat
 from app.desk import views as desk_views
 from app.desk import webhooks as desk_webhooks
 from app.distribution import db_commands
@@ -53,6 +55,7 @@ from invoicing import (
     subscription_closing,
     subscription_views,
     subscriptions_api,
+    vat_api,
 )
 from invoicing import cli as invoicing_cli
 from invoicing import service as invoicing
@@ -79,6 +82,8 @@ BLUEPRINTS = (
     desk_terms.blueprint,
     desk_bank.blueprint,
     desk_addressees.blueprint,
+    desk_vat.blueprint,
+    desk_exports.blueprint,
     desk_webhooks.blueprint,
     *desk_pages.BLUEPRINTS,
     webhooks_api.blueprint,
@@ -103,6 +108,7 @@ BLUEPRINTS = (
     credit_api.blueprint,
     bank_api.blueprint,
     addressees_api.blueprint,
+    vat_api.blueprint,
     addressee_views.blueprint,
     plans_api.blueprint,
     charges_api.blueprint,
@@ -145,6 +151,7 @@ SCHEDULE = (
     Recurring("invoicing.dunning_jobs.chase_due", timedelta(hours=3), "bulk"),
     Recurring("invoicing.subscription_jobs.bill_due", timedelta(hours=1), "bulk"),
     Recurring("invoicing.bank_jobs.match_waiting", timedelta(minutes=5), "bulk"),
+    Recurring("invoicing.vat_jobs.sweep", timedelta(minutes=10), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
     Recurring("app.webhooks.forgetting.forget_old", timedelta(days=1), "bulk"),

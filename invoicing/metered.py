@@ -13,7 +13,7 @@ from app.config import settings
 from app.customers import service as customers
 from app.customers.models import Customer
 from app.i18n import local_date
-from invoicing import extras, tax
+from invoicing import extras, tax, vat_numbers
 from invoicing.billing import PeriodFacts
 from invoicing.lines import KINDS, Line, MeterUsage, Part, correction_line
 from invoicing.tax import SPECIAL, Buyer, Treatment
@@ -43,7 +43,8 @@ class PeriodMissing(RuntimeError):
 
 def resolve_tax(facts: CustomerFacts, on: date) -> TaxTreatment:
     """The treatment that metering freezes for a customer's period."""
-    buyer = Buyer(facts.country, facts.kind == "business", facts.vat_number, facts.resells_telecom)
+    number = vat_numbers.counting(facts.customer_id, facts.vat_number, facts.country, on)
+    buyer = Buyer(facts.country, facts.kind == "business", number, facts.resells_telecom)
     seller = settings().provider.country
     usual = tax.treatment_of(buyer, on, seller_country=seller)
     kinds: dict[str, Treatment] = {

@@ -4,7 +4,7 @@ Usage moves fractions of a cent. So each pair of sides is rounded over all it ev
 the difference of two such sums: every entry balances, and a balance is right to the cent on any day.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,7 +12,7 @@ from app.ledger.books import DayTotal
 from app.ledger.sides import Side
 from app.money import cents_of_micros
 from invoicing.exports.accounts import Account
-from invoicing.exports.tables import amount, csv_of
+from invoicing.exports.tables import amount, csv_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,21 @@ def entries_of(totals: Iterable[DayTotal], since: date) -> list[Entry]:
     return entries
 
 
-def csv_of_journal(entries: Sequence[Entry], accounts: Mapping[Side, Account]) -> str:
-    rows = []
-    for entry in entries:
-        for side, debit, credit in ((entry.debit, entry.cents, 0), (entry.credit, 0, entry.cents)):
-            account = accounts[side]
-            rows.append(
-                (
-                    entry.number,
-                    entry.day.isoformat(),
-                    entry.kind,
-                    account.code,
-                    account.name,
-                    amount(debit),
-                    amount(credit),
-                )
-            )
-    return csv_of(("entry", "date", "description", "account", "name", "debit", "credit"), rows)
+def journal_lines(entries: Iterable[Entry], accounts: Mapping[Side, Account]) -> Iterator[str]:
+    """The journal as CSV, line by line."""
+    columns = ("entry", "date", "description", "account", "name", "debit", "credit")
+    return csv_lines(columns, (row for entry in entries for row in _rows(entry, accounts)))
+
+
+def _rows(entry: Entry, accounts: Mapping[Side, Account]) -> Iterator[tuple[object, ...]]:
+    for side, debit, credit in ((entry.debit, entry.cents, 0), (entry.credit, 0, entry.cents)):
+        account = accounts[side]
+        yield (
+            entry.number,
+            entry.day.isoformat(),
+            entry.kind,
+            account.code,
+            account.name,
+            amount(debit),
+            amount(credit),
+        )

@@ -2,19 +2,27 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    return "".join(csv_lines(columns, rows))
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The table line by line, for what may be long."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return file.getvalue()
+    for row in chain([columns], rows):
+        writer.writerow([_cell(value) for value in row])
+        yield file.getvalue()
+        file.seek(0)
+        file.truncate()
 
 
 def amount(cents: int) -> Decimal:

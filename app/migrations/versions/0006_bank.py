@@ -12,13 +12,14 @@ depends_on = None
 def upgrade():
     bank()
     addressees()
+    vat_numbers()
 
 
 def downgrade():
     op.drop_index("ix_mail_message_bounced", table_name="mail_message")
     op.drop_column("mail_message", "bounce_reason")
     op.drop_column("mail_message", "bounced_at")
-    for table in ("billing_addressee", "payer_account", "bank_entry_event", "bank_entry", "bank_import"):
+    for table in ("vat_check", "vat_watch", "billing_addressee", "payer_account", "bank_entry_event", "bank_entry", "bank_import"):
         op.drop_table(table)
 
 
@@ -160,4 +161,50 @@ def addressees():
         ),
         sa.PrimaryKeyConstraint("customer_id", "addressee_id", name="pk_billing_addressee"),
         sa.UniqueConstraint("customer_id", "email", name="uq_billing_addressee_customer_id_email"),
+    )
+
+
+def vat_numbers():
+    op.create_table(
+        "vat_watch",
+        sa.Column("customer_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("vat_number", sa.String(length=20), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("fault", sa.String(length=64), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_check_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("status IN ('waiting', 'valid', 'invalid')", name="ck_vat_watch_status"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customer.customer_id"],
+            name="fk_vat_watch_customer_id_customer",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", name="pk_vat_watch"),
+    )
+    op.create_index("ix_vat_watch_next_check_at", "vat_watch", ["next_check_at"], unique=False)
+    op.create_index("ix_vat_watch_status", "vat_watch", ["status"], unique=False)
+    op.create_table(
+        "vat_check",
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("check_id", sa.Uuid(), nullable=False),
+        sa.Column("vat_number", sa.String(length=20), nullable=False),
+        sa.Column("status", sa.String(length=12), nullable=False),
+        sa.Column("fault", sa.String(length=64), nullable=False),
+        sa.Column("consultation_number", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("address", sa.String(length=500), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("status IN ('valid', 'invalid', 'unavailable')", name="ck_vat_check_status"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customer.customer_id"],
+            name="fk_vat_check_customer_id_customer",
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "check_id", name="pk_vat_check"),
+    )
+    op.create_index(
+        "ix_vat_check_asked_at", "vat_check", ["customer_id", "vat_number", "asked_at"], unique=False
     )
