@@ -27,7 +27,7 @@ from invoicing import charge_attachments, charge_documents
 from invoicing.billing_terms import terms_of
 from invoicing.charge_attachments import Upload
 from invoicing.charge_documents import Document
-from invoicing.charge_models import AT_ONCE, NEXT_INVOICE, Charge
+from invoicing.charge_models import AT_ONCE, NEXT_INVOICE, Charge, ChargeAttachment
 from invoicing.extras import PendingCharge
 from invoicing.lines import charge_line
 from invoicing.models import Invoice
@@ -170,16 +170,22 @@ def numbers_of(customer_id: int, charges: Sequence[Charge]) -> dict[str, str]:
 
 def attached_to(invoice: Invoice) -> list[tuple[Charge, str]]:
     """The charges on an invoice that have an attachment, with its file name."""
+    if not any(line.kind == "charge" for line in invoice.lines):
+        return []
     mine = Charge.invoice_id == invoice.invoice_id
     if invoice.close_key:
         mine |= Charge.billed_period == invoice.period_start
-    charges = list(
-        db.session.scalars(
-            select(Charge).where(Charge.customer_id == invoice.customer_id, mine).order_by(Charge.charged_on)
+    rows = db.session.execute(
+        select(Charge, ChargeAttachment.filename)
+        .join(
+            ChargeAttachment,
+            (ChargeAttachment.customer_id == Charge.customer_id)
+            & (ChargeAttachment.charge_id == Charge.charge_id),
         )
+        .where(Charge.customer_id == invoice.customer_id, mine)
+        .order_by(Charge.charged_on, Charge.charge_id)
     )
-    names = charge_attachments.names_of(invoice.customer_id, [one.charge_id for one in charges])
-    return [(one, names[one.charge_id]) for one in charges if one.charge_id in names]
+    return [(row.Charge, row.filename) for row in rows]
 
 
 class Waiting:

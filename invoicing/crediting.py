@@ -22,7 +22,7 @@ from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import cents_of_micros, micros_of_cents
-from invoicing import settlement
+from invoicing import settlement, write_offs
 from invoicing.credit_shares import Left, left_of, of_lines, shares_of
 from invoicing.errors import CreditTooLarge, NothingToCredit
 from invoicing.issuing import buyer, seller
@@ -94,6 +94,8 @@ def begin(wish: CreditWish) -> Begun:
         content = _content(original, _amount_cents(original, wish.amount_micros))
     credit_id = uuid4()
     _post(original, credit_id, content.totals)
+    # What is credited is not lost: a write-off of it ends, and its VAT is not asked back twice.
+    write_offs.recover(customer_id, [original.number], micros_of_cents(content.totals.total_cents))
     offset_micros = settlement.settle_with_credits(
         customer_id, original.number, at_most_micros=micros_of_cents(content.totals.total_cents)
     )
@@ -154,6 +156,8 @@ def _content(original: Invoice, amount_cents: int) -> _Content:
 
 
 def _left(original: Invoice) -> tuple[Left, ...]:
+    if not original.credited_cents:
+        return left_of(map(_tax_total, original.taxes), ())
     earlier = db.session.scalars(
         select(InvoiceTax)
         .join(

@@ -18,7 +18,7 @@ from app.i18n import in_locale, long_day, translations_of
 from app.ledger import service as ledger
 from app.ledger.service import Balance
 from app.money import MICROS_PER_CENT, micros_of_cents
-from invoicing import charge_documents, crediting, plans, reading, subscriptions
+from invoicing import charge_documents, crediting, plans, subscriptions
 from invoicing.billing_terms import Terms, terms_of
 from invoicing.crediting import CreditWish
 from invoicing.lines import Line
@@ -82,10 +82,12 @@ class Quote:
         return sum(one.total_cents for one in self.credits)
 
 
-def quote(customer: Customer, subscription: Subscription, wish: Wish) -> Quote:
+def quote(
+    customer: Customer, subscription: Subscription, wish: Wish, known_terms: Terms | None = None
+) -> Quote:
     """What the wish would give back and cost today. Reads only. Raises as `carry_out` does."""
     step = step_of(subscription, wish, subscriptions.today())
-    terms = terms_of(customer.customer_id, "subscription")
+    terms = known_terms or terms_of(customer.customer_id, "subscription")
     credited = (_credited(original, lines) for original, lines in credits_of(subscription, step))
     spans = _to_charge(step, terms)
     lines = tuple(span.line(treatment_for(customer, span.starts_on, span.service.product)) for span in spans)
@@ -224,8 +226,8 @@ def _settled(
 ) -> Quote:
     """How credits and balance would settle it, document by document."""
     balance = ledger.get_balance(customer.customer_id)
-    outstanding = sum(one.outstanding_micros for one in reading.due(customer.customer_id))
-    offset = min(micros_of_cents(made.credit_total_cents), outstanding)
+    # What is open of all invoices stands on the receivable.
+    offset = min(micros_of_cents(made.credit_total_cents), max(0, balance.receivable_micros))
     left = balance.credits_micros + micros_of_cents(made.credit_total_cents) - offset
     balance = replace(balance, credits_micros=left)
     used = prepaid = due = 0

@@ -54,6 +54,8 @@ class Row:
     """A subscription as a page shows it."""
 
     subscription: Subscription
+    plan: Plan
+    terms: Terms
     service: Service
     state: State
     next_invoice: NextInvoice | None
@@ -116,6 +118,8 @@ def row(customer: Customer, subscription_id: str) -> Row:
 def _row(customer: Customer, subscription: Subscription, plan: Plan, terms: Terms) -> Row:
     return Row(
         subscription,
+        plan,
+        terms,
         service_of(subscription, plan),
         subscriptions.state_of(subscription, subscriptions.today()),
         _next_invoice(customer, subscription, plan, terms),

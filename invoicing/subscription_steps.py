@@ -3,17 +3,20 @@
 Reads only; `subscription_changes` quotes it and carries it out.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, Literal
+from uuid import UUID
 
 from flask_babel import lazy_gettext
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from app.db import db
 from app.errors import Conflict
-from invoicing import plans, reading, subscriptions
+from invoicing import plans, subscriptions
 from invoicing.lines import Line, charge_line
 from invoicing.models import INVOICE, Invoice
 from invoicing.proration import ServicePeriod, period_with, share_cents
@@ -144,26 +147,36 @@ def _cuts(subscription: Subscription, cut: date) -> tuple[tuple[SubscriptionSpan
 
 def credits_of(subscription: Subscription, step: Step) -> list[tuple[Invoice, tuple[Line, ...]]]:
     """Per invoice that billed days after the change, the lines that come back. Raises NotCreditable."""
-    lines: dict[str, list[Line]] = {}
+    lines: dict[UUID | str, list[Line]] = {}
     for row, end in step.cuts:
         net = share_cents(row.full_cents, ServicePeriod(row.period_start, row.period_end), end, row.ends_on)
-        number = _number_of(row)
-        if net and number:
-            lines.setdefault(number, []).append(_credit_line(row, end, net))
-    found = [(reading.find(number, subscription.customer_id), tuple(mine)) for number, mine in lines.items()]
+        key = row.invoice_id or (row.billed_period.isoformat() if row.billed_period else None)
+        if net and key:
+            lines.setdefault(key, []).append(_credit_line(row, end, net))
+    found = [
+        (one, (*lines.get(one.invoice_id, ()), *lines.get(one.close_key or "", ())))
+        for one in _invoices(subscription.customer_id, lines)
+    ]
     if any(original.kind != INVOICE for original, _ in found):
         raise NotCreditable
     return found
 
 
-def _number_of(row: SubscriptionSpan) -> str | None:
-    if row.invoice_id is not None:
-        mine = Invoice.invoice_id == row.invoice_id
-    elif row.billed_period is not None:
-        mine = Invoice.close_key == row.billed_period.isoformat()
-    else:
-        return None
-    return db.session.scalar(select(Invoice.number).where(Invoice.customer_id == row.customer_id, mine))
+def _invoices(customer_id: int, keys: Collection[UUID | str]) -> Sequence[Invoice]:
+    """The documents with these ids, or of these closes, the oldest first."""
+    if not keys:
+        return []
+    closes = [key for key in keys if isinstance(key, str)]
+    ids = [key for key in keys if isinstance(key, UUID)]
+    return db.session.scalars(
+        select(Invoice)
+        .where(
+            Invoice.customer_id == customer_id,
+            Invoice.invoice_id.in_(ids) | Invoice.close_key.in_(closes),
+        )
+        .options(selectinload(Invoice.taxes))
+        .order_by(Invoice.issued_at, Invoice.number)
+    ).all()
 
 
 def _credit_line(row: SubscriptionSpan, start: date, net_cents: int) -> Line:

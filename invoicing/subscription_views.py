@@ -57,7 +57,7 @@ def preview(subscription_id: str) -> ResponseReturnValue:
     try:
         if wish is None:
             raise NothingChanges
-        quote = subscription_changes.quote(g.customer, row.subscription, wish)
+        quote = subscription_changes.quote(g.customer, row.subscription, wish, row.terms)
     except AppError as error:
         flash(str(error.detail or error.title), "danger")
         return redirect(url_for("subscriptions.show", subscription_id=subscription_id))

@@ -198,7 +198,7 @@ def preview(reference: str, subscription_id: str) -> Page:
     try:
         if wish is None:
             raise NothingChanges
-        quote = subscription_changes.quote(customer, row.subscription, wish)
+        quote = subscription_changes.quote(customer, row.subscription, wish, row.terms)
     except AppError as error:
         flash(str(error.detail or error.title), "danger")
         return redirect(_address(reference, subscription_id))
