@@ -218,6 +218,11 @@ _REQUIRED = {
 }
 
 
+def page_url(path: str) -> str:
+    """The full address of a page of ours, for mails."""
+    return settings().public_url.rstrip("/") + path
+
+
 def settings() -> Settings:
     """The running application's settings."""
     return cast("Settings", current_app.extensions["settings"])

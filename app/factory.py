@@ -195,6 +195,7 @@ def _subscribe() -> None:
     topups.set_usage_reader(_used_by_day)
     topups.on_money_arrived(invoicing.money_arrived)
     topups.on_money_left(invoicing.money_left)
+    auth.find_by_argument("number", invoicing.find)
     topups.set_transfer_reference(invoicing.top_up_reference_of)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)
     holds.check_holds_with(alerts.refuse_spending)

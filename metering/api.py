@@ -6,7 +6,7 @@ Events need no Idempotency-Key: (customer, source, id) is theirs. Meters are put
 from typing import Any, Final, cast
 
 import msgspec
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
@@ -100,7 +100,7 @@ def take_events() -> ResponseReturnValue:
         raise EmptyBatch
     if is_single and read.refusals:
         raise EventRefused(read.refusals[0])
-    taken = service.record_events(read)
+    taken = service.record_events(read, only_customer_id=g.key_customer_id)
     if is_single and taken.refusals:
         raise EventRefused(taken.refusals[0])
     answer = {

@@ -128,7 +128,7 @@ def record_events(read: ReadEvents, *, only_customer_id: int | None = None) -> T
     """
     if in_transaction():
         raise RuntimeError("events are recorded in transactions of their own, not inside of another")
-    known, refusals = _with_customers(read.events)
+    known, refusals = _with_customers(read.events, only_customer_id)
     # A request that waits for the group's commit holds no connection.
     db.session.rollback()
     committed = commit_events(known)
@@ -148,7 +148,9 @@ def record_events(read: ReadEvents, *, only_customer_id: int | None = None) -> T
     )
 
 
-def _with_customers(events: Sequence[UsageEvent]) -> tuple[list[UsageEvent], list[Refusal]]:
+def _with_customers(
+    events: Sequence[UsageEvent], only_customer_id: int | None
+) -> tuple[list[UsageEvent], list[Refusal]]:
     """Find the customers; events of unknown ones are refused."""
     references = {event.reference for event in events}
     ids = customers.customer_ids_of([name for name in references if customers.REFERENCE.fullmatch(name)])
@@ -156,7 +158,7 @@ def _with_customers(events: Sequence[UsageEvent]) -> tuple[list[UsageEvent], lis
     known, refusals = [], []
     for event in events:
         customer_id = ids.get(event.reference)
-        if customer_id is None:
+        if customer_id is None or only_customer_id not in (None, customer_id):
             refusals.append(Refusal(event.index, event.event_id, Verdict.UNKNOWN_CUSTOMER))
         else:
             event.customer_id = customer_id

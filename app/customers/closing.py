@@ -1,10 +1,9 @@
 """A customer's wish to be closed: asked by an owner, seen by the provider's staff, who do it."""
 
-from flask import url_for
 from flask_babel import lazy_gettext
 
 from app.clock import utc_now
-from app.config import settings
+from app.config import page_url, settings
 from app.customers.models import Customer, User
 from app.customers.people_models import ClosingWish
 from app.db import db
@@ -38,7 +37,7 @@ def ask(customer: Customer, reason: str, *, by: User) -> ClosingWish:
             "customer": customer,
             "by": by,
             "reason": reason,
-            "url": settings().public_url.rstrip("/") + url_for("desk.customer", reference=customer.reference),
+            "url": page_url(f"/desk/customers/{customer.reference}"),
         },
     )
     return wish

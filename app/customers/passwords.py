@@ -9,12 +9,11 @@ from datetime import timedelta
 from typing import Final
 
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import url_for
 from flask_babel import lazy_gettext
 from sqlalchemy import select, update
 
 from app.clock import utc_now
-from app.config import settings
+from app.config import page_url
 from app.customers import user_sessions
 from app.customers.models import User
 from app.customers.people_models import PasswordLink
@@ -61,7 +60,7 @@ def send_link(email: str) -> None:
         locale=user.locale,
         customer_id=None,
         context={
-            "url": settings().public_url.rstrip("/") + url_for("passwords.choose", token=token),
+            "url": page_url(f"/password/choose/{token}"),
             "minutes": int(LINK_LIFE.total_seconds() // 60),
         },
         dedupe_key=f"password-link-{link.link_id}",
@@ -125,5 +124,5 @@ def _change(user: User, password: str) -> None:
         to=user.email,
         locale=user.locale,
         customer_id=None,
-        context={"when": now, "url": settings().public_url.rstrip("/") + url_for("passwords.ask")},
+        context={"when": now, "url": page_url("/password/forgotten")},
     )

@@ -22,7 +22,7 @@ class UnknownSignIn(NoCustomer):
     code = "unknown_sign_in"
     title = lazy_gettext(
         "We do not know this sign-in yet. Ask a colleague to invite you, or ask us to link it to your "
-        "customer number. Have you signed in here before? Sign in that way and connect this one under Security."
+        "customer number. Have you signed in here before? Sign in that way and connect this under Security."
     )
 
 

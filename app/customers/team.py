@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from flask import url_for
 from flask_babel import gettext, lazy_gettext
 from sqlalchemy import select
 
 from app.clock import utc_now
-from app.config import settings
+from app.config import page_url
 from app.customers import sign_in
 from app.customers.models import Customer, Membership, User
 from app.customers.people_models import Invitation
@@ -308,8 +307,7 @@ def _mail(customer: Customer, invitation: Invitation, by: User) -> None:
             "inviter": by.name,
             "role_sentence": sentence,
             "expires_at": invitation.expires_at,
-            "url": settings().public_url.rstrip("/")
-            + url_for("invitations.show", token=f"{invitation.invitation_id}.{secret}"),
+            "url": page_url(f"/invitation/{invitation.invitation_id}.{secret}"),
         },
         dedupe_key=f"{invitation.invitation_id}-{invitation.mails_sent}",
     )

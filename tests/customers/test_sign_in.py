@@ -92,7 +92,7 @@ def test_many_tries_for_an_address_are_refused_known_or_not(app: Flask, address:
 
 def test_a_revoked_key_is_refused(app: Flask) -> None:
     text = in_unit_of_work(lambda: auth.create_api_key("x")[1])
-    key_id = auth.check_api_key(text)
+    key_id = auth.check_api_key(text).key_id
     in_unit_of_work(auth.revoke_api_key, key_id)
     auth.forget_api_keys()
     with pytest.raises(Unauthorized):
