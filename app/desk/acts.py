@@ -62,6 +62,7 @@ ACTS: Final[Mapping[str, LazyString]] = {
     "desk_meters.change": lazy_gettext("Meter changed"),
     "desk_meters.try_one": lazy_gettext("Price tried"),
     "desk_meters.publish": lazy_gettext("Price published"),
+    "desk_runs.retry": lazy_gettext("Invoice made again"),
     "desk_staff.invite": lazy_gettext("Colleague invited"),
     "desk_staff.change_role": lazy_gettext("Role of a colleague changed"),
     "desk_staff.remove": lazy_gettext("Colleague removed"),

@@ -43,6 +43,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk.customers", lazy_gettext("Customers")),
         ("desk_adjustments.approvals", lazy_gettext("Approvals")),
         ("desk_invoices.listed", lazy_gettext("Invoices")),
+        ("desk_runs.listed", lazy_gettext("Invoice runs")),
         ("desk_dunning.listed", lazy_gettext("Dunning")),
         ("desk_bank.listed", lazy_gettext("Bank transfers")),
         ("desk_vat.listed", lazy_gettext("VAT numbers")),
