@@ -6,11 +6,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
-from app.money import cents_of_micros, decimal_of_micros, micros_of, micros_of_cents
+from app.money import cents_of_micros, micros_of_cents
 from invoicing.lines import Line, MeterUsage, lines_of, nothing_line
 from invoicing.tax import Treatment
-from invoicing.totals import Totals, totals_of
+from invoicing.totals import Totals, cents, totals_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Charge:
 
     @property
     def gross_micros(self) -> int:
-        return micros_of(decimal_of_micros(micros_of_cents(self.line.net_cents)) * self.line.treatment.factor)
+        """VAT included, in whole cents: so it stands on the statement and in the balance block."""
+        return micros_of_cents(cents(Decimal(self.line.net_cents).scaleb(-2) * self.line.treatment.factor))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ def test_the_look_of_october() -> None:
     usage=st.integers(0, 10**11),
     credits_used=st.integers(0, 10**6).map(lambda amount: amount * 10_000),
     due=st.integers(0, 10**6).map(lambda amount: amount * 10_000),
+    charged=cents,
 )
 def test_opening_plus_what_moved_is_closing_to_the_cent(
     *,
@@ -46,6 +47,7 @@ def test_opening_plus_what_moved_is_closing_to_the_cent(
     usage: int,
     credits_used: int,
     due: int,
+    charged: int,
 ) -> None:
     rows = block(
         moved=moved,
@@ -55,6 +57,7 @@ def test_opening_plus_what_moved_is_closing_to_the_cent(
         usage_micros=usage,
         credits_micros=credits_used,
         due_micros=due,
+        charged_micros=charged,
     )
     assert all(amount % 10_000 == 0 for amount in rows.values())
     assert rows["closing"] == sum(amount for row, amount in rows.items() if row != "closing")

@@ -1,5 +1,6 @@
 """Beside usage: payment fees, which were paid already, and charges, which the close debits."""
 
+import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -167,6 +168,43 @@ def test_the_coming_invoice_shows_fees_and_charges(shop: Shop, charges: Charges)
     assert "€104.35" in result.output
     assert invoice.total_cents == 10435
     assert f"€{invoice.due_cents / 100:.2f}" in result.output
+
+
+def test_whatever_is_billed_together_nothing_stays_unbilled_and_the_balance_adds_up(
+    shop: Shop, charges: Charges
+) -> None:
+    chance = random.Random(20261101)  # noqa: S311  # a story's chance, no secret
+    references = [f"customer-{number}" for number in range(12)]
+    for reference in references:
+        halves = chance.random() < 0.5
+        customer_id = shop.customer(reference, billing_cycle="half_monthly" if halves else "monthly")
+        if chance.random() < 0.5:
+            shop.grant(reference, chance.randint(1, 900) / 100)
+        if chance.random() < 0.5:
+            shop.top_up(reference, chance.randint(1, 9000) / 100)
+        for number in range(chance.randint(0, 3)):
+            net = str(Decimal(chance.randint(-300, 4000)).scaleb(-2))
+            charges.add(customer_id, f"{reference}-{number}", net, date(2026, 10, chance.randint(1, 31)))
+        for _ in range(chance.randint(0, 3)):
+            net_cents = chance.randint(1, 300)
+            vat_cents = round(net_cents * 21 / 100)
+            pay_fee(customer_id, shop.clock.now(), net_cents + vat_cents, vat_cents)
+        if chance.random() < 0.8:
+            shop.use(reference, prompt=chance.randint(1, 20_000_000), generated=chance.randint(0, 300_000))
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    for reference in references:
+        sides = {side: shop.side(reference, side) for side in Side}
+        assert (sides[Side.UNBILLED_USAGE], sides[Side.FEES]) == (0, 0)
+        issued = shop.invoices(reference)
+        for one in issued:
+            assert sum(v for row, v in one.balance.items() if row != "closing") == one.balance["closing"]
+            assert problems_of(xml_of(one), profile(one)) == []
+        turned = [(-1 if one.kind == "credit_note" else 1, one) for one in issued]
+        totals = sum(sign * one.total_cents for sign, one in turned)
+        assert sides[Side.REVENUE] + sides[Side.VAT] == micros_of_cents(totals)
+        assert sides[Side.VAT] == micros_of_cents(sum(sign * one.vat_cents for sign, one in turned))
+        assert all(one.due_cents <= one.total_cents for one in issued)
 
 
 usages = st.lists(
