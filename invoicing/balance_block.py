@@ -4,10 +4,10 @@ Usage counts for the period it belongs to, whenever it was posted; what a close 
 it closes; all else for the month in which it happened. So one period's closing is the next one's opening.
 """
 
-from datetime import datetime
+from collections.abc import Collection
 from typing import Final
 
-from app.ledger import service as ledger
+from app.ledger.movements import Moved, Span, moved_by_kind
 from app.money import cents_of_micros, micros_of_cents
 
 # Posted by usage or by a close: counted with the period they belong to, not with the day they were posted.
@@ -27,13 +27,16 @@ ROW_OF_KIND: Final = {
 }
 
 
-def movements(customer_id: int, since: datetime, until: datetime | None = None) -> dict[str, int]:
-    """Micros by row of the block that moved the balance in [since, until), usage and closes left out."""
-    rows: dict[str, int] = {}
-    for kind, micros in ledger.moved_by_kind(customer_id, since, until, leaving_out=OWN_PERIOD).items():
-        row = ROW_OF_KIND.get(kind, "other")
-        rows[row] = rows.get(row, 0) + micros
-    return rows
+def movements(spans: Collection[Span]) -> dict[int, Moved]:
+    """By customer the micros by row of the block, usage and closes left out."""
+    found = moved_by_kind(spans, leaving_out=OWN_PERIOD)
+    for moved in found.values():
+        rows: dict[str, int] = {}
+        for kind, micros in moved.inside.items():
+            row = ROW_OF_KIND.get(kind, "other")
+            rows[row] = rows.get(row, 0) + micros
+        moved.inside = rows
+    return found
 
 
 def block(

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db import db
+from app.db import among, db
 from app.errors import Invalid
 from app.ledger import service as ledger
 from invoicing.charge_models import BillingTerms
@@ -57,7 +57,7 @@ def terms_of_each(customer_ids: Collection[int], charge_type: ChargeType) -> dic
     """The terms of several customers, in one statement; usual terms are left out."""
     rows = db.session.scalars(
         select(BillingTerms).where(
-            BillingTerms.customer_id.in_(customer_ids), BillingTerms.charge_type == charge_type
+            among(BillingTerms.customer_id, customer_ids), BillingTerms.charge_type == charge_type
         )
     )
     return {row.customer_id: _terms(row) for row in rows}

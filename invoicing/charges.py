@@ -18,7 +18,7 @@ from app.clock import utc_now
 from app.config import settings
 from app.customers import service as customers
 from app.customers.models import Customer
-from app.db import db
+from app.db import among, db
 from app.errors import Conflict, Invalid, NotFound
 from app.i18n import local_date
 from app.ledger import service as ledger
@@ -193,6 +193,10 @@ class Waiting:
 
     def waiting(self, before: date) -> Collection[int]:
         return set(db.session.scalars(select(Charge.customer_id).where(*_pending(before)).distinct()))
+
+    def among(self, customer_ids: Collection[int]) -> Collection[int]:
+        mine = among(Charge.customer_id, customer_ids)
+        return set(db.session.scalars(select(Charge.customer_id).where(mine, *_pending(date.max))))
 
     def pending(self, customer_id: int, before: date) -> Sequence[PendingCharge]:
         charges = db.session.scalars(

@@ -4,7 +4,7 @@ Whoever makes charges (one-off, subscriptions) says so with `add_charge_source`.
 without a lock; the close takes them under the customer's balance lock, in the transaction that bills them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,7 +14,6 @@ from flask_babel import lazy_gettext
 
 from app.errors import Text
 from app.i18n import LANGUAGES, in_locale
-from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import cents_of_micros
 from invoicing.billing import Charge, PaidFees, PeriodFacts
@@ -57,6 +56,9 @@ class ChargeSource(Protocol):
 
     def waiting(self, before: date) -> Collection[int]:
         """Customers with pending charges of days before this one: they are closed, whatever they used."""
+
+    def among(self, customer_ids: Collection[int]) -> Collection[int]:
+        """Those of these customers that may have pending charges: only they are asked for them."""
 
     def pending(self, customer_id: int, before: date) -> Sequence[PendingCharge]:
         """A customer's pending charges of days before this one, the oldest first."""
@@ -122,30 +124,33 @@ def waiting_customers(before: date) -> set[int]:
     return {customer_id for source in _sources.values() for customer_id in source.waiting(before)}
 
 
-def take(facts: PeriodFacts) -> None:
+def among(customer_ids: Collection[int]) -> set[int]:
+    """Those of these customers that may have something to bill beside usage."""
+    charged = (source.among(customer_ids) for source in _sources.values())
+    return topups.fee_bearers(customer_ids).union(*charged)
+
+
+def take(facts: PeriodFacts, post: Callable[[Posting], object]) -> None:
     """Take a period's charges from the balance, VAT included, and tell those that made them.
 
     The balance is locked; a charge that another close has taken meanwhile makes this one fail.
     """
     for charge in facts.charges:
-        _debit(facts.customer_id, charge)
+        if charge.gross_micros:
+            post(_debit(facts.customer_id, charge))
     for name in {charge.source for charge in facts.charges}:
         references = [charge.reference for charge in facts.charges if charge.source == name]
         _sources[name].bill(facts.customer_id, facts.period_start, references)
 
 
-def _debit(customer_id: int, charge: Charge) -> None:
+def _debit(customer_id: int, charge: Charge) -> Posting:
     micros = charge.gross_micros
-    if micros == 0:
-        return
     taken, given = Side.PREPAID, Side.UNBILLED_USAGE
-    ledger.post(
-        Posting(
-            customer_id=customer_id,
-            kind=KIND,
-            debit=taken if micros > 0 else given,
-            credit=given if micros > 0 else taken,
-            amount_micros=abs(micros),
-            reference=f"charge-{charge.reference}",
-        )
+    return Posting(
+        customer_id=customer_id,
+        kind=KIND,
+        debit=taken if micros > 0 else given,
+        credit=given if micros > 0 else taken,
+        amount_micros=abs(micros),
+        reference=f"charge-{charge.reference}",
     )

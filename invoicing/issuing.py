@@ -4,17 +4,15 @@ The numbers are taken last, for all documents of a chunk at once, so the series 
 of these inserts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert
-
 from app.config import settings
 from app.customers.models import Customer
-from app.db import db
+from app.db import copy_rows
 from invoicing.billing import Prepared
 from invoicing.due import Settlement
 from invoicing.lines import Line
@@ -55,62 +53,50 @@ class Issued:
 def issue(settled: Iterable[Settled], *, now: datetime, issue_date: date) -> list[Issued]:
     """Write the documents, and give them their numbers as the last locks of the transaction."""
     waiting = list(settled)
-    ids = [uuid4() for _ in waiting]
-    numbers: dict[int, str] = {}
-    for kind in (INVOICE, CREDIT_NOTE):
-        positions = [position for position, one in enumerate(waiting) if one.kind == kind]
-        taken = take_numbers(kind, issue_date.year, len(positions))
-        numbers.update(zip(positions, taken, strict=True))
     if not waiting:
         return []
-    documents = [
-        _document(one, ids[position], numbers[position], now, issue_date)
-        for position, one in enumerate(waiting)
-    ]
-    db.session.execute(insert(Invoice), documents)
-    _insert_parts(waiting, ids)
-    db.session.execute(
-        insert(InvoiceNumber),
-        [{"number": row["number"], "customer_id": row["customer_id"]} for row in documents],
+    printed = seller()
+    documents = [_document(one, uuid4(), printed, now, issue_date) for one in waiting]
+    lines = [line for one, row in zip(waiting, documents, strict=True) for line in _lines(one, row)]
+    taxes = [tax for one, row in zip(waiting, documents, strict=True) for tax in _taxes(one, row)]
+    # All is ready: the series is locked for the time of writing it down.
+    for kind in (INVOICE, CREDIT_NOTE):
+        numbered = [row for row in documents if row["kind"] == kind]
+        for row, number in zip(numbered, take_numbers(kind, issue_date.year, len(numbered)), strict=True):
+            row["number"] = number
+    copy_rows(Invoice, documents)
+    copy_rows(InvoiceLine, lines)
+    copy_rows(InvoiceTax, taxes)
+    copy_rows(
+        InvoiceNumber, [{"number": row["number"], "customer_id": row["customer_id"]} for row in documents]
     )
     return [Issued(row["customer_id"], row["invoice_id"], row["number"]) for row in documents]
 
 
 def draft(one: Settled, *, now: datetime, issue_date: date) -> Invoice:
     """The document as it would be issued, without a number and in no table: to be looked at."""
-    made = Invoice(**_document(one, uuid4(), "", now, issue_date), credited_cents=0, offset_cents=0)
+    document = _document(one, uuid4(), seller(), now, issue_date)
+    made = Invoice(**document, credited_cents=0, offset_cents=0)
     made.to_credits_cents = 0
-    made.lines = [
-        InvoiceLine(**_line(one, made.invoice_id, position, line))
-        for position, line in enumerate(one.prepared.lines)
-        if line.net_cents or line.quantity
-    ]
-    made.taxes = [
-        InvoiceTax(**_tax(one, made.invoice_id, position, tax))
-        for position, tax in enumerate(one.prepared.totals.taxes)
-    ]
+    made.lines = [InvoiceLine(**line) for line in _lines(one, document)]
+    made.taxes = [InvoiceTax(**tax) for tax in _taxes(one, document)]
     return made
 
 
-def _insert_parts(waiting: list[Settled], ids: list[UUID]) -> None:
-    lines = [
-        _line(one, invoice_id, position, line)
-        for one, invoice_id in zip(waiting, ids, strict=True)
-        for position, line in enumerate(one.prepared.lines)
-        if line.net_cents or line.quantity
-    ]
-    taxes = [
-        _tax(one, invoice_id, position, tax)
-        for one, invoice_id in zip(waiting, ids, strict=True)
-        for position, tax in enumerate(one.prepared.totals.taxes)
-    ]
-    if lines:
-        db.session.execute(insert(InvoiceLine), lines)
-    if taxes:
-        db.session.execute(insert(InvoiceTax), taxes)
+def _lines(one: Settled, document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for position, line in enumerate(one.prepared.lines):
+        if line.net_cents or line.quantity:
+            yield _line(one, document["invoice_id"], position, line)
 
 
-def _document(one: Settled, invoice_id: UUID, number: str, now: datetime, issue_date: date) -> dict[str, Any]:
+def _taxes(one: Settled, document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for position, tax in enumerate(one.prepared.totals.taxes):
+        yield _tax(one, document["invoice_id"], position, tax)
+
+
+def _document(
+    one: Settled, invoice_id: UUID, printed: dict[str, Any], now: datetime, issue_date: date
+) -> dict[str, Any]:
     facts, totals, settlement = one.prepared.facts, one.prepared.totals, one.settlement
     sign = one.prepared.sign
     terms = (one.term_days, one.customer.payment_term_days, settings().payment_term_days)
@@ -118,7 +104,7 @@ def _document(one: Settled, invoice_id: UUID, number: str, now: datetime, issue_
     return {
         "customer_id": facts.customer_id,
         "invoice_id": invoice_id,
-        "number": number,
+        "number": "",
         "kind": one.kind,
         "close_key": facts.period_start.isoformat() if one.closes_period else None,
         "period_start": facts.period_start,
@@ -128,7 +114,7 @@ def _document(one: Settled, invoice_id: UUID, number: str, now: datetime, issue_
         "issued_at": now,
         "currency": one.customer.currency,
         "locale": one.customer.locale,
-        "seller": seller(),
+        "seller": printed,
         "buyer": buyer(one.customer),
         "original_number": one.original_number,
         "reason": one.reason,

@@ -6,6 +6,8 @@ The only module here that speaks to metering, and the one that hands metering it
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from app.clock import utc_now
@@ -142,16 +144,14 @@ def unclosed(month: date, customer_ids: Collection[int]) -> list[PeriodKey]:
 
 
 def begin(keys: Collection[PeriodKey]) -> list[PeriodKey]:
-    """Flip the periods to closing; those that were closed before are left out. The balances are locked."""
-    return [key for key in keys if metering.begin_close(*key) == "closing"]
+    """Flip the periods to closing; those that were closed before are left out."""
+    statuses = metering.begin_closes(keys)
+    return [key for key in keys if statuses[key] == "closing"]
 
 
-def finish(customer_id: int, period_start: date) -> bool:
-    """End a close in the transaction that posts it. False when another run has ended it already."""
-    if metering.begin_close(customer_id, period_start) != "closing":
-        return False
-    metering.finish_close(customer_id, period_start)
-    return True
+def finish(keys: Collection[PeriodKey]) -> set[PeriodKey]:
+    """End closes in the transaction that posts them. Those that another run has ended are left out."""
+    return metering.finish_closes(keys)
 
 
 def bounds(period_start: date, period_end: date) -> tuple[datetime, datetime]:
@@ -159,37 +159,52 @@ def bounds(period_start: date, period_end: date) -> tuple[datetime, datetime]:
     return metering.Period(period_start, period_end).bounds(settings().timezone)
 
 
+class Facts:
+    """What periods that are closing used and took: read together, put together one by one."""
+
+    def __init__(self, keys: Collection[PeriodKey]) -> None:
+        self._usages = metering.PeriodUsages(keys)
+        self._with_extras = extras.among({customer_id for customer_id, _ in keys})
+
+    def of(self, key: PeriodKey) -> PeriodFacts:
+        """Raises PeriodMissing."""
+        usage = self._usages.of(key)
+        if usage is None:
+            raise PeriodMissing(f"customer {key[0]}, {key[1].isoformat()}")
+        treatment = _treatment(usage.treatment)
+        has_extras = key[0] in self._with_extras
+        start, end = usage.period.start, usage.period.end
+        return PeriodFacts(
+            customer_id=key[0],
+            period_start=start,
+            period_end=end,
+            usage=tuple(map(_meter_usage, usage.usages)),
+            corrections=_corrections(usage),
+            prepaid_debited_micros=usage.prepaid_debited_micros,
+            promo_debited_micros=_promo_by_treatment(usage, treatment),
+            treatment=treatment,
+            fees=extras.fees_of(key[0], start, end, treatment) if has_extras else None,
+            charges=extras.charges_of(key[0], end, treatment) if has_extras else (),
+        )
+
+
 def facts_of(customer_id: int, period_start: date) -> PeriodFacts:
-    """What a period that is closing used and took. Raises PeriodMissing."""
-    usage = metering.usage_of_period(customer_id, period_start)
-    if usage is None:
-        raise PeriodMissing(f"customer {customer_id}, {period_start.isoformat()}")
-    treatment = _treatment(usage.treatment)
-    period = usage.period
-    return PeriodFacts(
-        customer_id=customer_id,
-        period_start=period.start,
-        period_end=period.end,
-        usage=tuple(
-            MeterUsage(
-                meter=one.meter,
-                names=one.names,
-                unit=one.unit,
-                treatment=_treatment(one.treatment),
-                parts=tuple(
-                    Part(line.quantity, line.unit_amount, KINDS[line.part], line.above, line.up_to)
-                    for line in one.lines
-                ),
-                dimensions=one.when,
-            )
-            for one in usage.usages
+    """What one period that is closing used and took. Raises PeriodMissing."""
+    key = (customer_id, period_start)
+    return Facts([key]).of(key)
+
+
+def _meter_usage(one: PriceUsage) -> MeterUsage:
+    return MeterUsage(
+        meter=one.meter,
+        names=one.names,
+        unit=one.unit,
+        treatment=_treatment(one.treatment),
+        parts=tuple(
+            Part(line.quantity, line.unit_amount, KINDS[line.part], line.above, line.up_to)
+            for line in one.lines
         ),
-        corrections=_corrections(usage),
-        prepaid_debited_micros=usage.prepaid_debited_micros,
-        promo_debited_micros=_promo_by_treatment(usage, treatment),
-        treatment=treatment,
-        fees=extras.fees_of(customer_id, period.start, period.end, treatment),
-        charges=extras.charges_of(customer_id, period.end, treatment),
+        dimensions=one.when,
     )
 
 
@@ -212,7 +227,12 @@ def facts_without_usage(customer: Customer) -> PeriodFacts:
 
 
 def _treatment(given: TaxTreatment) -> Treatment:
-    return Treatment(given.category, given.rate)
+    return _made_treatment(given.category, given.rate)
+
+
+@lru_cache(maxsize=1000)
+def _made_treatment(category: str, percent: Decimal) -> Treatment:
+    return Treatment(category, percent)
 
 
 def _corrections(usage: PeriodUsage) -> tuple[Line, ...]:
@@ -251,6 +271,6 @@ def _promo_by_treatment(usage: PeriodUsage, own: Treatment) -> dict[Treatment, i
     return shares
 
 
-def debited_after(customer_id: int, period_start: date) -> NewerDebits:
-    """What newer periods have taken so far. The balance must be locked."""
-    return NewerDebits(*metering.debited_after(customer_id, period_start))
+def debited_after(keys: Collection[PeriodKey]) -> dict[PeriodKey, NewerDebits]:
+    """What periods newer than these have taken so far. The balances must be locked."""
+    return {key: NewerDebits(*taken) for key, taken in metering.debited_after(keys).items()}

@@ -27,7 +27,8 @@ def upcoming(customer: Customer) -> Invoice | None:
         return None
     facts = prepared.facts
     balance = ledger.get_balance(customer.customer_id)
-    newer = metered.debited_after(customer.customer_id, facts.period_start)
+    key = (customer.customer_id, facts.period_start)
+    newer = metered.debited_after([key])[key]
     settlement = settle(
         total_cents=prepared.totals.total_cents,
         credits_micros=balance.credits_micros,

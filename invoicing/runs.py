@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.clock import utc_now
-from app.db import db, in_unit_of_work
+from app.db import among, db, in_unit_of_work
 from app.jobs import enqueue
 from invoicing import closing, metered
 from invoicing.closing import Outcome
@@ -106,16 +106,7 @@ def _note_outcome(run_id: UUID, position: int, outcome: Outcome) -> None:
     )
     for (customer_id, period_start), error in outcome.failed.items():
         _note_failure(customer_id, period_start, error, now)
-    for customer_id, period_start in outcome.closed:
-        db.session.execute(
-            update(CloseFailure)
-            .where(
-                CloseFailure.customer_id == customer_id,
-                CloseFailure.period_start == period_start,
-                CloseFailure.solved_at.is_(None),
-            )
-            .values(solved_at=now)
-        )
+    _note_solved(outcome.closed, now)
     left = db.session.scalar(
         select(func.count()).where(CloseChunk.run_id == run_id, CloseChunk.finished_at.is_(None))
     )
@@ -123,6 +114,22 @@ def _note_outcome(run_id: UUID, position: int, outcome: Outcome) -> None:
         run.finished_at = now
     if outcome.issued:
         enqueue("invoicing.jobs.render_chunk", str(run_id), position, queue="bulk")
+
+
+def _note_solved(closed: list[PeriodKey], now: datetime) -> None:
+    """What failed before is closed now. Failures are few: they are read, not looked for one by one."""
+    failed = db.session.execute(
+        select(CloseFailure.customer_id, CloseFailure.period_start).where(
+            among(CloseFailure.customer_id, {customer_id for customer_id, _ in closed}),
+            CloseFailure.solved_at.is_(None),
+        )
+    )
+    for key in {(row.customer_id, row.period_start) for row in failed} & set(closed):
+        db.session.execute(
+            update(CloseFailure)
+            .where(CloseFailure.customer_id == key[0], CloseFailure.period_start == key[1])
+            .values(solved_at=now)
+        )
 
 
 def _note_failure(customer_id: int, period_start: date, error: str, now: datetime) -> None:

@@ -14,7 +14,7 @@ from app.customers import service as customers
 from app.db import db
 from app.errors import Conflict
 from invoicing import plans, subscriptions
-from invoicing.billing_terms import terms_of
+from invoicing.billing_terms import terms_of, terms_of_each
 from invoicing.charge_models import BillingTerms
 from invoicing.extras import PendingCharge
 from invoicing.proration import period_number
@@ -52,6 +52,10 @@ class Waiting:
             SubscriptionSpan.net_cents > 0,
         )
         return set(db.session.scalars(to_charge.union(to_bill)))
+
+    def among(self, customer_ids: Collection[int]) -> Collection[int]:
+        terms = terms_of_each(customer_ids, "subscription")
+        return {customer_id for customer_id, held in terms.items() if not held.is_separate}
 
     def pending(self, customer_id: int, before: date) -> Sequence[PendingCharge]:
         if terms_of(customer_id, "subscription").is_separate:

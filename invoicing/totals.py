@@ -6,7 +6,7 @@ per category and rate over its taxable amount (BR-CO-17), and the total is taxab
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from app.money import decimal_of_micros, round_half_up
@@ -32,26 +32,23 @@ class Totals:
     """The amounts of a document, in cents; `taxes` is ordered by rate, highest first."""
 
     taxes: tuple[TaxTotal, ...]
+    # Added up once: a close asks for them again and again.
+    lines_cents: int = field(init=False)
+    discount_cents: int = field(init=False)
+    vat_cents: int = field(init=False)
 
-    @property
-    def lines_cents(self) -> int:
-        return sum(tax.lines_cents for tax in self.taxes)
-
-    @property
-    def discount_cents(self) -> int:
-        return sum(tax.discount_cents for tax in self.taxes)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lines_cents", sum([tax.lines_cents for tax in self.taxes]))
+        object.__setattr__(self, "discount_cents", sum([tax.discount_cents for tax in self.taxes]))
+        object.__setattr__(self, "vat_cents", sum([tax.vat_cents for tax in self.taxes]))
 
     @property
     def taxable_cents(self) -> int:
-        return sum(tax.taxable_cents for tax in self.taxes)
-
-    @property
-    def vat_cents(self) -> int:
-        return sum(tax.vat_cents for tax in self.taxes)
+        return self.lines_cents - self.discount_cents
 
     @property
     def total_cents(self) -> int:
-        return self.taxable_cents + self.vat_cents
+        return self.lines_cents - self.discount_cents + self.vat_cents
 
 
 def cents(amount: Decimal) -> int:

@@ -1,89 +1,39 @@
-"""Closing periods, for invoicing: what is to be closed, what it used, and the end of it.
+"""Closing periods, for invoicing: what is to be closed, and the end of it.
 
-A close is a short lock that flips the period, a pricing without lock, and a short lock that posts. From the
-flip on the period's totals stand still: what still arrives becomes a correction on a later invoice.
+A close is a short lock that flips the periods, a pricing without lock, and a short lock that posts; each step
+is a few statements for many customers.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Final, NamedTuple
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import select
 
 from app.clock import utc_now
 from app.config import settings
-from app.db import db
-from app.ledger.debits import driver_connection, lock_for_debits
-from metering.accrual import accrue_to_end
+from app.db import among, db
+from app.ledger.debits import array_of, driver_connection, lock_for_debits
+from metering.accrual import accrue_to_end, holders_among
 from metering.book import UsageBook
-from metering.catalog import Catalog, current_catalog
+from metering.catalog import current_catalog
 from metering.cycles import periods_of
-from metering.models import UsageCorrection, UsageDraw, UsagePeriod, UsageTotal
+from metering.models import UsagePeriod
+from metering.period_usage import PeriodKey
 from metering.periods import HALF_MONTH_DAY, Period, day_of, midnight
-from metering.prices import Price
-from metering.rating import RatedLine, Usage, lines_of, net_of
-from metering.treatment import TaxTreatment, frozen_treatment
 
-MOVES: Final[Mapping[str, str]] = {"open": "closing", "closing": "closed"}
-
-
-@dataclass(frozen=True, slots=True)
-class PriceUsage:
-    """Q of one meter and price in a period, what it costs, and how an invoice shows it."""
-
-    meter: str
-    names: Mapping[str, str]
-    unit: str
-    treatment: TaxTreatment
-    price_id: int
-    when: Mapping[str, str]
-    quantity: Decimal
-    events: int
-    net: Decimal
-    gross_micros: int
-    lines: tuple[RatedLine, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """Usage of an earlier period that this period's invoice bills, or gives back: then it is negative."""
-
-    period: Period
-    treatment: TaxTreatment
-    meter: str
-    names: Mapping[str, str]
-    unit: str
-    price_id: int
-    when: Mapping[str, str]
-    quantity: Decimal
-    events: int
-    net: Decimal
-    gross_micros: int
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodUsage:
-    """All that metering knows of a period. `…_debited_micros` include what its corrections took.
-
-    Invariant: the gross amounts of usages and corrections add up to promo plus prepaid debited.
-    """
-
-    customer_id: int
-    period: Period
-    status: str
-    treatment: TaxTreatment
-    usages: tuple[PriceUsage, ...]
-    corrections: tuple[Correction, ...]
-    promo_debited_micros: int
-    prepaid_debited_micros: int
-
-    @property
-    def gross_micros(self) -> int:
-        """What was debited for this period, corrections included."""
-        return self.promo_debited_micros + self.prepaid_debited_micros
+# The only moves there are: open → closing → closed.
+_FLIP: Final = """
+UPDATE usage_period AS p SET status = 'closing', closing_at = %s
+FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, period_start)
+WHERE p.customer_id = k.customer_id AND p.period_start = k.period_start AND p.status = 'open'
+"""
+_FINISH: Final = """
+UPDATE usage_period AS p SET status = 'closed', closed_at = %s
+FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, period_start)
+WHERE p.customer_id = k.customer_id AND p.period_start = k.period_start AND p.status = 'closing'
+RETURNING p.customer_id, p.period_start
+"""
 
 
 def periods_to_close(
@@ -151,7 +101,7 @@ def _begun(customer_ids: Collection[int], month: date) -> dict[tuple[int, date],
         select(
             UsagePeriod.customer_id, UsagePeriod.period_start, UsagePeriod.period_end, UsagePeriod.status
         ).where(
-            UsagePeriod.customer_id.in_(customer_ids),
+            among(UsagePeriod.customer_id, customer_ids),
             UsagePeriod.period_start.between(month, month.replace(day=HALF_MONTH_DAY)),
         )
     )
@@ -176,160 +126,66 @@ def period_today(customer_id: int) -> Period:
     return next(period for period in periods if today < period.end)
 
 
-def begin_close(customer_id: int, period_start: date) -> str:
-    """Flip the period to closing under the balance lock; again is harmless. Answers its status now.
+def begin_closes(keys: Collection[PeriodKey]) -> dict[PeriodKey, str]:
+    """Flip these periods to closing under the balance locks; again is harmless. Their status now.
 
     A period in which nothing was used is begun first, so that later events find it closed; levels that
     were held are charged to its end.
     """
     connection = driver_connection()
-    balances = lock_for_debits(connection, [customer_id])
+    balances = lock_for_debits(connection, {customer_id for customer_id, _ in keys})
     book = UsageBook(connection, balances, current_catalog(), utc_now())
-    key = (customer_id, period_start)
-    period = book.period_at(customer_id, midnight(period_start, settings().timezone))
-    if period.start != period_start:
-        raise ValueError(f"no period of customer {customer_id} begins on {period_start}")
-    book.begin_periods({key: period})
-    if book.periods[key].is_open:
-        accrue_to_end(customer_id, book.periods[key].end)
-    return _move(customer_id, period_start, "open", UsagePeriod.closing_at)
+    book.read_periods(keys)
+    book.begin_periods({key: _period_of(book, key) for key in keys if key not in book.periods})
+    open_keys = [key for key in keys if book.periods[key].is_open]
+    if not open_keys:
+        return {key: book.periods[key].status for key in keys}
+    holders = holders_among({customer_id for customer_id, _ in open_keys})
+    for key in open_keys:
+        if key[0] in holders:
+            accrue_to_end(key[0], book.periods[key].end)
+    connection.execute(_FLIP, (utc_now(), *_columns(open_keys)))
+    return {key: "closing" if book.periods[key].is_open else book.periods[key].status for key in keys}
+
+
+def _period_of(book: UsageBook, key: PeriodKey) -> Period:
+    """Raises ValueError when none of the customer's periods begins on that day."""
+    period = book.period_at(key[0], midnight(key[1], settings().timezone))
+    if period.start != key[1]:
+        raise ValueError(f"no period of customer {key[0]} begins on {key[1]}")
+    return period
+
+
+def finish_closes(keys: Collection[PeriodKey]) -> set[PeriodKey]:
+    """Close those of these periods that are closing, in the transaction that posts their invoices.
+
+    Answers which they were: a period is closed once. The balances must be locked.
+    """
+    if not keys:
+        return set()
+    return {(row[0], row[1]) for row in driver_connection().execute(_FINISH, (utc_now(), *_columns(keys)))}
+
+
+def begin_close(customer_id: int, period_start: date) -> str:
+    """Flip one period to closing; again is harmless. Answers its status now."""
+    return begin_closes([(customer_id, period_start)])[customer_id, period_start]
 
 
 def finish_close(customer_id: int, period_start: date) -> str:
-    """Close a period that is closing, in the transaction that posts its invoice; again is harmless.
+    """Close one period that is closing; again is harmless.
 
     The balance must be locked. Raises ValueError for a period that was not flipped first.
     """
-    status = _move(customer_id, period_start, "closing", UsagePeriod.closed_at)
-    if status != "closed":
-        raise ValueError(
-            f"period {period_start} of customer {customer_id} is {status}: begin its close first"
-        )
-    return status
-
-
-def _move(customer_id: int, period_start: date, status: str, stamp: InstrumentedAttribute[object]) -> str:
-    """Make the one allowed move from a status, where the period has it; answers the status afterwards."""
-    here = (UsagePeriod.customer_id == customer_id, UsagePeriod.period_start == period_start)
-    db.session.execute(
-        update(UsagePeriod)
-        .where(*here, UsagePeriod.status == status)
-        .values({UsagePeriod.status: MOVES[status], stamp: utc_now()})
-        .execution_options(synchronize_session=False)
-    )
-    return db.session.scalars(select(UsagePeriod.status).where(*here)).one()
-
-
-def usage_of_period(customer_id: int, period_start: date) -> PeriodUsage | None:
-    """What the period used and took; None when it has not begun. Exact from the flip to closing on."""
-    drawn = (
-        select(func.coalesce(func.sum(UsageDraw.drawn_micros), 0))
-        .where(UsageDraw.customer_id == customer_id, UsageDraw.period_start == period_start)
-        .scalar_subquery()
-    )
-    found = db.session.execute(
-        select(UsagePeriod, drawn.label("promo_micros"))
-        .where(UsagePeriod.customer_id == customer_id, UsagePeriod.period_start == period_start)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    if found is None:
-        return None
-    row, promo = found.UsagePeriod, int(found.promo_micros)
-    catalog = current_catalog()
-    treatment = frozen_treatment(row.tax_category, row.vat_rate, row.special_taxes)
-    mine = (UsageTotal.customer_id == customer_id, UsageTotal.period_start == period_start)
-    totals = db.session.scalars(
-        select(UsageTotal).where(*mine).order_by(UsageTotal.meter_id, UsageTotal.price_id)
-    ).all()
-    gross = sum(total.gross_micros for total in totals)
-    return PeriodUsage(
-        customer_id=customer_id,
-        period=Period(row.period_start, row.period_end),
-        status=row.status,
-        treatment=treatment,
-        usages=tuple(
-            _price_usage(
-                catalog, total, treatment.of_class(catalog.tax_class(total.meter_id, row.catalog_version))
+    key = (customer_id, period_start)
+    if key not in finish_closes([key]):
+        here = (UsagePeriod.customer_id == customer_id, UsagePeriod.period_start == period_start)
+        status = db.session.scalars(select(UsagePeriod.status).where(*here)).one()
+        if status != "closed":
+            raise ValueError(
+                f"period {period_start} of customer {customer_id} is {status}: begin its close first"
             )
-            for total in totals
-            if total.quantity or total.events
-        ),
-        corrections=_corrections(catalog, customer_id, period_start),
-        promo_debited_micros=promo + row.correction_promo_micros,
-        prepaid_debited_micros=gross - promo + row.correction_prepaid_micros,
-    )
+    return "closed"
 
 
-def _price_usage(catalog: Catalog, total: UsageTotal, treatment: TaxTreatment) -> PriceUsage:
-    price, meter = catalog.prices[total.price_id], catalog.meters[total.meter_id]
-    usage = Usage(total.quantity, total.events)
-    return PriceUsage(
-        meter=meter.code,
-        names=meter.names,
-        unit=meter.unit,
-        treatment=treatment,
-        price_id=total.price_id,
-        when=_when(price),
-        quantity=total.quantity,
-        events=total.events,
-        net=net_of(price.definition, usage),
-        gross_micros=total.gross_micros,
-        lines=tuple(lines_of(price.definition, usage)),
-    )
-
-
-def _corrections(catalog: Catalog, customer_id: int, billed: date) -> tuple[Correction, ...]:
-    rows = db.session.execute(
-        select(UsageCorrection, UsagePeriod)
-        .join(
-            UsagePeriod,
-            (UsagePeriod.customer_id == UsageCorrection.customer_id)
-            & (UsagePeriod.period_start == UsageCorrection.period_start),
-        )
-        .where(UsageCorrection.customer_id == customer_id, UsageCorrection.billed_period_start == billed)
-        .order_by(UsageCorrection.period_start, UsageCorrection.meter_id, UsageCorrection.price_id)
-    )
-    found = []
-    for row, period in rows:
-        meter = catalog.meters[row.meter_id]
-        treatment = frozen_treatment(period.tax_category, period.vat_rate, period.special_taxes)
-        correction = Correction(
-            period=Period(period.period_start, period.period_end),
-            treatment=treatment.of_class(catalog.tax_class(row.meter_id, period.catalog_version)),
-            meter=meter.code,
-            names=meter.names,
-            unit=meter.unit,
-            price_id=row.price_id,
-            when=_when(catalog.prices[row.price_id]),
-            quantity=row.quantity,
-            events=row.events,
-            net=row.net_amount,
-            gross_micros=row.gross_micros,
-        )
-        if row.quantity or row.events or row.gross_micros:
-            found.append(correction)
-    return tuple(found)
-
-
-def _when(price: Price) -> dict[str, str]:
-    return dict(price.when)
-
-
-def debited_after(customer_id: int, period_start: date) -> tuple[int, int]:
-    """What later periods took from prepaid and from promotional credit so far, their corrections included.
-
-    Read it under the lock.
-    """
-    gross, drawn, prepaid, promo = (
-        select(func.coalesce(func.sum(amount), 0))
-        .where(table.customer_id == customer_id, table.period_start > period_start)
-        .scalar_subquery()
-        for table, amount in (
-            (UsageTotal, UsageTotal.gross_micros),
-            (UsageDraw, UsageDraw.drawn_micros),
-            (UsagePeriod, UsagePeriod.correction_prepaid_micros),
-            (UsagePeriod, UsagePeriod.correction_promo_micros),
-        )
-    )
-    taken = db.session.execute(select(gross - drawn + prepaid, drawn + promo)).one()
-    return int(taken[0]), int(taken[1])
+def _columns(keys: Collection[PeriodKey]) -> list[str]:
+    return [array_of(column) for column in zip(*keys, strict=True)]

@@ -10,18 +10,15 @@ from app.db import db, in_transaction
 from app.ledger.debits import LockedBalance
 from metering.attention import set_attention_job
 from metering.closing import (
-    Correction,
-    PeriodUsage,
-    PriceUsage,
     any_ended,
     begin_close,
-    debited_after,
+    begin_closes,
     ended_periods,
     finish_close,
+    finish_closes,
     period_today,
     periods_to_close,
     unclosed_in_month,
-    usage_of_period,
 )
 from metering.cloudevents import ReadEvents, Refusal, UsageEvent
 from metering.event_log import Wanted, csv_lines, filters_of_line
@@ -38,6 +35,14 @@ from metering.meters import (
     tax_meter,
 )
 from metering.meters import find_meter as find_meter_row
+from metering.period_usage import (
+    Correction,
+    PeriodUsage,
+    PeriodUsages,
+    PriceUsage,
+    debited_after,
+    usage_of_period,
+)
 from metering.periods import Cycle, Period, period_of_day, period_of_moment
 from metering.rating import RatedLine
 from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
@@ -53,6 +58,7 @@ __all__ = [
     "CustomerFacts",
     "Period",
     "PeriodUsage",
+    "PeriodUsages",
     "PriceDifference",
     "PriceUsage",
     "RatedLine",
@@ -64,6 +70,7 @@ __all__ = [
     "Voided",
     "any_ended",
     "begin_close",
+    "begin_closes",
     "debited_after",
     "ended_periods",
     "events_address",
@@ -72,6 +79,7 @@ __all__ = [
     "filters_of_line",
     "find_meter",
     "finish_close",
+    "finish_closes",
     "list_meters",
     "list_prices",
     "own_prices_of",

@@ -6,7 +6,7 @@ and bears VAT: invoicing bills it on a line of its own. A chargeback, or a refun
 the fee back too (`topups.reversals`): what of it was billed already is corrected in the period of that day.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_DOWN, Decimal
@@ -17,7 +17,7 @@ from sqlalchemy import select
 from app.clock import utc_now
 from app.config import settings
 from app.customers.models import Customer
-from app.db import db
+from app.db import among, db
 from app.i18n import local_date
 from app.ledger.models import Transfer
 from app.ledger.service import post_once
@@ -121,6 +121,12 @@ def _post(top_up: TopUp, kind: str, amount_micros: int, reference: str) -> None:
             reference=reference,
         )
     )
+
+
+def fee_bearers(customer_ids: Collection[int]) -> set[int]:
+    """Those of these customers that ever paid with a fee."""
+    bearing = select(TopUp.customer_id).where(among(TopUp.customer_id, customer_ids), TopUp.fee_micros > 0)
+    return set(db.session.scalars(bearing))
 
 
 def paid_fees(customer_id: int, first: date, last: date) -> list[PaidFee]:

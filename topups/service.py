@@ -18,7 +18,7 @@ from topups.bank_transfers import take_back as take_bank_transfer_back
 from topups.consents import GivenBy
 from topups.facts import MethodFacts
 from topups.fee_payers import fee_payers
-from topups.fees import Fee, PaidFee, fee_of, paid_fees
+from topups.fees import Fee, PaidFee, fee_bearers, fee_of, paid_fees
 from topups.fees import set_vat_rate as set_fee_vat_rate
 from topups.labels import REFUND_STATUSES, STATUSES, failure_text, method_label, name_within
 from topups.leaving import Leaving, Prospect
@@ -165,6 +165,7 @@ __all__ = [
     "close_customer",
     "evaluate",
     "failure_text",
+    "fee_bearers",
     "fee_of",
     "fee_payers",
     "find_by_key",

@@ -14,7 +14,7 @@ from app.clock import utc_now
 from app.config import settings
 from app.customers import cycles
 from app.customers.models import ApiKey, Customer, CustomerReference, Membership, customer_id_seq
-from app.db import db
+from app.db import among, db
 from app.errors import Conflict, Invalid, NotFound
 from app.i18n import is_country, local_date
 
@@ -73,7 +73,7 @@ def get_customer(customer_id: int) -> Customer:
 
 def get_customers(customer_ids: Collection[int]) -> dict[int, Customer]:
     """Those of these customers that exist, by id, in one statement."""
-    query = select(Customer).where(Customer.customer_id.in_(set(customer_ids)), Customer.kind != "house")
+    query = select(Customer).where(among(Customer.customer_id, customer_ids), Customer.kind != "house")
     return {customer.customer_id: customer for customer in db.session.scalars(query)}
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import case, func, insert, select, text, update
 from app import audit
 from app.audit import Subject
 from app.clock import utc_now
-from app.db import db, unit_notes
+from app.db import among, db, unit_notes
 from app.errors import Invalid, NotFound
 from app.ledger.models import BalanceRow, Grant, Transfer
 from app.ledger.sides import AVAILABLE_SIDES, Posting, Side, effects
@@ -105,7 +105,7 @@ def lock_balances(customer_ids: Collection[int]) -> dict[int, Balance]:
     """
     rows = db.session.execute(
         select(*_FIELDS)
-        .where(BalanceRow.customer_id.in_(sorted(set(customer_ids))))
+        .where(among(BalanceRow.customer_id, customer_ids))
         .order_by(BalanceRow.customer_id)
         .with_for_update(key_share=True)
     ).mappings()
@@ -197,28 +197,6 @@ def moved_under(customer_id: int, references: Collection[str], side: Side) -> in
         Transfer.customer_id == customer_id, Transfer.reference.in_(references)
     )
     return int(db.session.scalar(query) or 0)
-
-
-def moved_by_kind(
-    customer_id: int, since: datetime, until: datetime | None = None, *, leaving_out: Collection[str] = ()
-) -> dict[str, int]:
-    """Micros by kind of transfer that moved the balance (prepaid and promo) in [since, until)."""
-    sides = [side.value for side in AVAILABLE_SIDES]
-    signed = case((Transfer.credit.in_(sides), Transfer.amount_micros), else_=0) - case(
-        (Transfer.debit.in_(sides), Transfer.amount_micros), else_=0
-    )
-    query = (
-        select(Transfer.kind, func.sum(signed))
-        .where(
-            Transfer.customer_id == customer_id,
-            Transfer.created_at >= since,
-            Transfer.kind.not_in(leaving_out),
-        )
-        .group_by(Transfer.kind)
-    )
-    if until is not None:
-        query = query.where(Transfer.created_at < until)
-    return {kind: int(amount) for kind, amount in db.session.execute(query)}
 
 
 def grant(

@@ -109,8 +109,8 @@ def test_a_failure_while_posting_drops_only_that_customer(
 ) -> None:
     settle = closing._settle
 
-    def fail_for_one(prepared: Any) -> Any:
-        settled = settle(prepared)
+    def fail_for_one(prepared: Any, chunk: Any) -> Any:
+        settled = settle(prepared, chunk)
         if prepared.facts.customer_id == many.customers["c4"]:
             raise ArithmeticError("no more ink")
         return settled
@@ -126,7 +126,7 @@ def test_a_failure_while_posting_drops_only_that_customer(
     assert many.side("c4", Side.UNBILLED_USAGE) == 0
 
 
-@pytest.mark.parametrize("step", ["_prepare", "_settle"])
+@pytest.mark.parametrize("step", ["prepare", "_settle"])
 def test_a_worker_that_dies_amidst_a_chunk_leaves_no_gap_and_no_double(
     many: Shop, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

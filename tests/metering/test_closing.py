@@ -91,7 +91,7 @@ def test_an_event_after_the_close_is_debited_now_and_corrects_the_next_invoice(
         121_000,
     )
     assert november.prepaid_debited_micros == 133_100
-    assert service.debited_after(acme, OCTOBER) == (133_100, 0)
+    assert service.debited_after([(acme, OCTOBER)]) == {(acme, OCTOBER): (133_100, 0)}
 
 
 def test_a_late_event_is_rated_on_from_where_its_own_period_stood(
