@@ -86,6 +86,7 @@ class Invoice(Struct):
     credited: Annotated[Money, Meta(description="What credit notes took back so far.")]
     offset: Annotated[Money, Meta(description="Of a credit note: settled with what was unpaid.")]
     to_credits: Annotated[Money, Meta(description="Of a credit note: waits as credits for the next invoice.")]
+    late_fee: Annotated[Money, Meta(description="A claim for paying late, without VAT; not on the document.")]
     outstanding: Money
     balance: dict[str, Money]
     payment_reference: str | None

@@ -127,7 +127,9 @@ def _allocate(invoice: Invoice, top_up_id: str | None, amount_micros: int) -> No
         )
     )
     invoice.settled_micros += amount_micros
-    invoice.settled_at = now if invoice.outstanding_micros == 0 else None
+    # What was given up is not paid, though nobody asks for it any more.
+    is_settled = invoice.outstanding_micros == 0 and invoice.written_off_micros == 0
+    invoice.settled_at = now if is_settled else None
     db.session.flush()
     if invoice.settled_at is not None:
         telling.paid(invoice, allocation.reference)

@@ -42,6 +42,7 @@ def invoice_json(listed: Listed) -> dict[str, Any]:
         "credited": money(invoice.credited_cents),
         "offset": money(invoice.offset_cents),
         "to_credits": money(invoice.to_credits_cents),
+        "late_fee": money(invoice.late_fee_cents or 0),
         "outstanding": Money(invoice.outstanding_micros, invoice.currency).to_json(),
         "balance": {
             row: Money(micros, invoice.currency).to_json() for row, micros in invoice.balance.items()

@@ -79,7 +79,7 @@ def recover(customer_id: int, numbers: Collection[str], amount_micros: int) -> N
         left -= min(left, invoice.outstanding_micros)
         share = min(left, invoice.written_off_micros)
         if share > 0:
-            _book(invoice, -share, gettext("A payment arrived"), None)
+            _book(invoice, -share, gettext("A payment or credit note"), None)
             left -= share
 
 

@@ -119,6 +119,8 @@ def _bill(link: PayLink) -> Bill:
     if link.invoice_number is not None:
         invoice = invoicing.find(link.invoice_number, link.customer_id)
         status = invoicing.status_now(invoice)
+        if status == "uncollectible":
+            raise topups.DeadPayLink
         paid = status in {"paid", "credited"}
         waiting = status == "in_progress"
         amount_micros = invoice.outstanding_micros

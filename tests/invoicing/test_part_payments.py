@@ -10,12 +10,13 @@ from app.db import in_unit_of_work
 from app.errors import Invalid
 from invoicing import errors, paying, payment_orders, service, write_offs
 from invoicing.paying import PayWish
-from tests.fixtures.outside import Sandbox
+from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.shop import EURO, Shop
 from tests.invoicing.payers import Payer, hidden, payer
 from tests.topups.at_once import at_once
 from topups import methods
+from topups import service as topups
 from topups.errors import PaymentRefused, RequestKeyReused
 
 
@@ -266,3 +267,27 @@ def test_a_payment_under_way_is_not_given_up_and_a_reason_is_needed(acme: Payer)
     paying.pay(acme.shop.account("acme"), wish)
     with pytest.raises(errors.PaymentUnderWay):
         in_unit_of_work(write_offs.write_off, number, "Bankrupt")
+
+
+def test_what_was_given_up_and_is_credited_later_leaves_no_money_behind(acme: Payer, smtp: Mailbox) -> None:
+    number = acme.numbers[0]
+    in_unit_of_work(lambda: write_offs.write_off(number, "Bankrupt").number)
+    wish = service.CreditWish(number=number, reason="It was wrong", request_key="credit")
+    in_unit_of_work(lambda: service.credit(wish).number)
+    balance = acme.shop.balance("acme")
+    assert (balance.credits_micros, balance.receivable_micros) == (0, 0)
+    assert service.status_now(acme.invoices[0]) == "credited"
+    assert sum(row.vat_cents for row in write_offs.of_invoice(acme.invoices[0])) == 0
+
+
+def test_a_part_of_what_was_given_up_makes_no_paid_copy_and_its_pay_link_leads_nowhere(
+    acme: Payer, smtp: Mailbox
+) -> None:
+    number = acme.numbers[0]
+    link = in_unit_of_work(lambda: topups.make_pay_link(acme.customer_id, invoice_number=number).pay_link_id)
+    in_unit_of_work(lambda: write_offs.write_off(number, "Bankrupt").number)
+    assert acme.shop.app.test_client().get(f"/pay/{link}").status_code == 404
+    acme.story.request(20, key="late", method="ideal", purpose="invoice", invoice_number=number)
+    acme.at_the_bank(acme.payments[0], "paid")
+    assert acme.invoices[0].settled_at is None
+    assert [m for m in smtp.messages if "has been paid" in str(m["subject"])] == []
