@@ -83,22 +83,30 @@ def add_addressee(reference: str) -> ResponseReturnValue:
     return jsonify(made), 201
 
 
-@blueprint.patch("/customers/<reference>/addressees/<uuid:addressee_id>")
+@blueprint.patch("/customers/<reference>/addressees/<addressee_id>")
 @require_api_key
 @describe(Addressee, takes=AddresseeChange, problems=(UnknownCustomer, UnknownAddressee, AddresseeTaken))
-def change_addressee(reference: str, addressee_id: UUID) -> ResponseReturnValue:
+def change_addressee(reference: str, addressee_id: str) -> ResponseReturnValue:
     """Change an addressee."""
     facts = api.read_object(*addressees.FIELDS)
     customer_id = find_customer(reference).customer_id
     return jsonify(
-        in_unit_of_work(lambda: addressees.to_json(addressees.change(customer_id, addressee_id, facts)))
+        in_unit_of_work(lambda: addressees.to_json(addressees.change(customer_id, _id(addressee_id), facts)))
     )
 
 
-@blueprint.delete("/customers/<reference>/addressees/<uuid:addressee_id>")
+@blueprint.delete("/customers/<reference>/addressees/<addressee_id>")
 @require_api_key
 @describe(Nothing, problems=(UnknownCustomer, UnknownAddressee))
-def remove_addressee(reference: str, addressee_id: UUID) -> ResponseReturnValue:
+def remove_addressee(reference: str, addressee_id: str) -> ResponseReturnValue:
     """Remove an addressee."""
-    in_unit_of_work(addressees.remove, find_customer(reference).customer_id, addressee_id)
+    in_unit_of_work(addressees.remove, find_customer(reference).customer_id, _id(addressee_id))
     return jsonify({})
+
+
+def _id(text: str) -> UUID:
+    """Raises UnknownAddressee."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise UnknownAddressee from error

@@ -53,23 +53,31 @@ def declaration() -> ResponseReturnValue:
     return _file(_encoded([table]), f"{kind}-{wanted}.csv", "text/csv")
 
 
-@blueprint.get("/journal")
+@blueprint.get("/journal.csv")
 @operator_required
 def journal_file() -> ResponseReturnValue:
-    """The journal of some days, as CSV or as XML Auditfile Financieel."""
-    is_auditfile = request.args.get("format") == "xaf"
+    """The journal of some days."""
     try:
-        first, last = _days(of_one_year=is_auditfile)
+        first, last = _days(of_one_year=False)
     except Invalid as error:
         return _page(str(error.detail or error.title)), error.status
     entries = journal.entries_of(books.totals_by_day(last), first)
-    name = f"journal-{first}-{last}"
-    if not is_auditfile:
-        return _file(_encoded(journal.journal_lines(entries, USUAL)), f"{name}.csv", "text/csv")
+    return _file(_encoded(journal.journal_lines(entries, USUAL)), f"journal-{first}-{last}.csv", "text/csv")
+
+
+@blueprint.get("/auditfile.xml")
+@operator_required
+def audit_file() -> ResponseReturnValue:
+    """The journal as XML Auditfile Financieel, which bookkeeping packages read."""
+    try:
+        first, last = _days(of_one_year=True)
+    except Invalid as error:
+        return _page(str(error.detail or error.title)), error.status
+    entries = journal.entries_of(books.totals_by_day(last), first)
     content = auditfile(
         entries, USUAL, settings().provider, start=first, end=last, created=local_date(utc_now())
     )
-    return _file(_chunks(content), f"{name}.xaf", "application/xml")
+    return _file(_chunks(content), f"journal-{first}-{last}.xaf", "application/xml")
 
 
 @blueprint.get("/balances.csv")

@@ -51,10 +51,10 @@ def test_a_declaration_is_the_commands(shop: Shop, staff: FlaskClient, kind: str
 
 def test_the_journal_comes_as_csv_and_as_audit_file(shop: Shop, staff: FlaskClient) -> None:
     days = ("--from", "2026-10-01", "--to", "2026-12-31")
-    found = staff.get("/desk/exports/journal?from=2026-10-01&to=2026-12-31&format=csv")
+    found = staff.get("/desk/exports/journal.csv?from=2026-10-01&to=2026-12-31")
     assert (name_of(found), found.is_streamed) == ("journal-2026-10-01-2026-12-31.csv", True)
     assert found.data == command(shop, "journal", *days)
-    audit = staff.get("/desk/exports/journal?from=2026-10-01&to=2026-12-31&format=xaf")
+    audit = staff.get("/desk/exports/auditfile.xml?from=2026-10-01&to=2026-12-31")
     assert name_of(audit).endswith(".xaf")
     assert audit.data == command(shop, "journal", *days, "--format", "xaf").rstrip(
         b"\n"
@@ -74,10 +74,10 @@ def test_balances_name_the_deposits_held(shop: Shop, staff: FlaskClient) -> None
         "declaration.csv?kind=vat&quarter=2026-Q5",
         "declaration.csv?kind=tax&quarter=2026-Q4",
         "declaration.csv",
-        "journal?from=2026-12-31&to=2026-01-01",
-        "journal?from=2025-12-31&to=2026-01-01&format=xaf",
-        "journal?from=yesterday&to=2026-01-01",
-        "journal?from=0001-01-01&to=9999-12-31",
+        "journal.csv?from=2026-12-31&to=2026-01-01",
+        "auditfile.xml?from=2025-12-31&to=2026-01-01",
+        "journal.csv?from=yesterday&to=2026-01-01",
+        "journal.csv?from=0001-01-01&to=9999-12-31",
         "balances.csv?on=",
     ],
 )
@@ -89,5 +89,5 @@ def test_what_cannot_be_exported_is_said_on_the_page(staff: FlaskClient, address
 
 def test_only_operators_see_them(shop: Shop, staff: FlaskClient) -> None:
     assert "VAT return" in staff.get("/desk/exports").text
-    for path in ("", "/declaration.csv", "/journal", "/balances.csv"):
+    for path in ("", "/declaration.csv", "/journal.csv", "/auditfile.xml", "/balances.csv"):
         assert shop.app.test_client().get(f"/desk/exports{path}").status_code == 302
