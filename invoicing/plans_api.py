@@ -56,7 +56,7 @@ class Terms(Struct):
 
     documents: Literal["separate", "together"]
     term_days: int | None
-    auto_pay: bool
+    auto_pay: Annotated[bool, Meta(description="Chosen by the customer, with a consent.")]
     uses_balance: Annotated[bool, Meta(description="Balance money pays a document of its own first.")]
 
 
@@ -65,7 +65,6 @@ class TermsChange(Struct, forbid_unknown_fields=True):
 
     documents: Literal["separate", "together"] | UnsetType = UNSET
     term_days: Annotated[int, Meta(ge=0, le=120)] | UnsetType | None = UNSET
-    auto_pay: bool | UnsetType = UNSET
     uses_balance: bool | UnsetType = UNSET
 
 
@@ -133,8 +132,10 @@ def _facts(charge_type: ChargeType, given: object) -> dict[str, object]:
     if not isinstance(given, dict):
         raise Invalid(lazy_gettext("Send a JSON object."), field=charge_type)
     facts = dict(given)
-    if "is_separate" in facts:
-        raise Invalid(lazy_gettext("This field is not known here."), field="is_separate")
+    for hidden in ("is_separate", "auto_pay"):
+        if hidden in facts:
+            # What is paid automatically takes a consent, which is given elsewhere.
+            raise Invalid(lazy_gettext("This field is not known here."), field=hidden)
     if "documents" in facts:
         documents = facts.pop("documents")
         if documents not in ("separate", "together"):

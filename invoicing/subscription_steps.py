@@ -20,7 +20,7 @@ from invoicing import plans, subscriptions
 from invoicing.lines import Line, charge_line
 from invoicing.models import INVOICE, Invoice
 from invoicing.proration import ServicePeriod, period_with, share_cents
-from invoicing.spans import Agreement, Span, spans_until
+from invoicing.spans import Agreement, Span, counted, spans_until
 from invoicing.subscription_models import Plan, Subscription, SubscriptionSpan
 from invoicing.subscriptions import agreement_of, service_of, span_of
 from invoicing.tax import Treatment
@@ -186,6 +186,6 @@ def _credit_line(row: SubscriptionSpan, start: date, net_cents: int) -> Line:
         quantity=Decimal(1),
         unit_price=Decimal(net_cents).scaleb(-2),
         treatment=Treatment(row.tax_category, row.tax_percent),
-        names=replace(span_of(row), starts_on=start, ends_on=row.ends_on).names,
+        names=counted(span_of(row).service),
         supplied=(start, row.ends_on - _DAY),
     )

@@ -105,4 +105,3 @@ class TermsForm(FlaskForm):
         validators=[Optional(), NumberRange(0, 120, lazy_gettext("Enter 0 to 120 days."))],
     )
     uses_balance = BooleanField(lazy_gettext("Balance money pays first"))
-    auto_pay = BooleanField(lazy_gettext("Paid automatically when due"))

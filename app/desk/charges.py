@@ -159,12 +159,12 @@ def set_terms(reference: str, charge_type: str) -> Page:
     if kind is None:
         raise NotFound
     form = TermsForm(prefix=kind)
-    facts = {
-        "is_separate": kind == "usage" or form.documents.data == "separate",
-        "term_days": form.term_days.data,
-        "uses_balance": bool(form.uses_balance.data),
-        "auto_pay": bool(form.auto_pay.data),
-    }
+    facts = {"term_days": form.term_days.data}
+    if kind != "usage":
+        facts |= {
+            "is_separate": form.documents.data == "separate",
+            "uses_balance": bool(form.uses_balance.data),
+        }
     if form.term_days.validate(form):
         in_unit_of_work(billing_terms.set_terms, find_customer(reference).customer_id, kind, facts)
         flash(gettext("The terms have been saved."), "ok")

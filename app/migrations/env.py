@@ -24,6 +24,8 @@ APPEND_ONLY = (
     "invoice_document",
     "invoice_number",
     "allocation",
+    "charge_attachment",
+    "subscription_event",
     "write_off",
 )
 # Of an issued document only what happens to it afterwards may change.

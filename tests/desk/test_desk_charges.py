@@ -99,15 +99,9 @@ def test_terms_are_agreed_per_kind_of_charge(staff: FlaskClient, hosting: Hostin
     facts = {
         "subscription-documents": "together",
         "subscription-term_days": "30",
-        "subscription-auto_pay": "y",
     }
     assert "The terms have been saved." in send(staff, HERE, f"{where}/subscription", **facts).text
     agreed = terms_of(shop.customers["acme"], "subscription")
-    assert (agreed.is_separate, agreed.term_days, agreed.auto_pay, agreed.uses_balance) == (
-        False,
-        30,
-        True,
-        False,
-    )
+    assert (agreed.is_separate, agreed.term_days, agreed.uses_balance) == (False, 30, False)
     assert "Enter 0 to 120 days." in send(staff, HERE, f"{where}/usage", **{"usage-term_days": "200"}).text
     assert send(staff, HERE, f"{where}/tips").status_code == 404

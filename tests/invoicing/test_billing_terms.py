@@ -2,8 +2,8 @@
 
 from flask.testing import FlaskClient
 
-from app.db import db
-from invoicing.billing_terms import terms_of, terms_of_each
+from app.db import db, in_unit_of_work
+from invoicing.billing_terms import set_terms, terms_of, terms_of_each
 from tests.fixtures.shop import Shop
 
 
@@ -23,10 +23,10 @@ def test_agreed_terms_hold_for_their_kind_of_charge_alone_and_what_is_left_out_s
     acme = shop.customer("acme")
     for change in (
         {"subscription": {"documents": "together", "term_days": 30}},
-        {"subscription": {"auto_pay": True}, "one_off": {"uses_balance": False}},
+        {"subscription": {"uses_balance": True}, "one_off": {"uses_balance": False}},
     ):
         assert api.patch("/v1/customers/acme/billing-terms", json=change).status_code == 200
-    db.session.rollback()
+    in_unit_of_work(set_terms, acme, "subscription", {"auto_pay": True})
     agreed = terms_of(acme, "subscription")
     assert (agreed.is_separate, agreed.term_days, agreed.auto_pay) == (False, 30, True)
     assert terms_of_each([acme], "subscription") == {acme: agreed}
@@ -42,7 +42,8 @@ def test_what_is_no_term_is_refused_by_name(shop: Shop, api: FlaskClient) -> Non
     for wrong, field in (
         ({"subscription": {"term_days": 121}}, "term_days"),
         ({"subscription": {"term_days": "14"}}, "term_days"),
-        ({"subscription": {"auto_pay": "yes"}}, "auto_pay"),
+        ({"subscription": {"uses_balance": "yes"}}, "uses_balance"),
+        ({"subscription": {"auto_pay": True}}, "auto_pay"),
         ({"one_off": {"documents": "both"}}, "documents"),
         ({"one_off": {"is_separate": True}}, "is_separate"),
         ({"one_off": "together"}, "one_off"),
