@@ -252,12 +252,27 @@ def credited_sentence(note: Invoice) -> str:
     )
 
 
+def bills_fees(invoice: Invoice) -> bool:
+    """Whether part of it was paid beside the balance: fees, with the payments that bore them."""
+    return any(line.kind == "fees" for line in invoice.lines)
+
+
+def balance_title(invoice: Invoice) -> str:
+    """What stands above the balance block: a month by its name, a part of one by its days."""
+    start, end = invoice.period_start, invoice.period_end
+    if start.day == 1 and end.day == 1:
+        return gettext("Your balance in %(month)s", month=month_text(start))
+    return gettext("Your balance, %(period)s", period=period_text(start, end))
+
+
 def settled_sentence(invoice: Invoice) -> str:
     """What paid for the part that is not due; empty when nothing did."""
     paid = invoice.credits_used_cents + invoice.prepaid_cents
     amount = cents_text(paid)
     if paid <= 0:
         return ""
+    if bills_fees(invoice):
+        return gettext("%(amount)s has been paid already.", amount=amount)
     if invoice.credits_used_cents and invoice.prepaid_cents > 0:
         return gettext("%(amount)s has been paid from your balance and credits.", amount=amount)
     if invoice.credits_used_cents:

@@ -47,6 +47,8 @@ def test_paid_fees_are_a_line_of_their_own_and_never_due(shop: Shop) -> None:
     fees = invoice.lines[-1]
     assert (fees.kind, fees.net_cents, fees.names["nl"]) == ("fees", 120, "Betaalkosten")
     assert (invoice.total_cents, invoice.prepaid_cents, invoice.due_cents) == (4385, 2500 + 145, 1740)
+    with in_locale("en"):
+        assert wording.settled_sentence(invoice) == "€26.45 has been paid already."
     assert shop.balance("acme").prepaid_micros == 0
     assert [shop.side("acme", side) for side in (Side.UNBILLED_USAGE, Side.FEES)] == [0, 0]
     assert shop.side("acme", Side.REVENUE) + shop.side("acme", Side.VAT) == 43_850_000

@@ -43,6 +43,7 @@ def test_the_first_half_is_closed_while_the_month_goes_on(halves: Shop) -> None:
     assert (invoice.period_start, invoice.period_end) == (OCTOBER, SIXTEENTH)
     with in_locale("en"):
         assert wording.period_text(invoice.period_start, invoice.period_end) == "1–15 October 2026"
+        assert wording.balance_title(invoice) == "Your balance, 1–15 October 2026"
     xml = xml_of(invoice).decode()
     assert "<cbc:StartDate>2026-10-01</cbc:StartDate>" in xml
     assert "<cbc:EndDate>2026-10-15</cbc:EndDate>" in xml
