@@ -1,9 +1,10 @@
 """The customer's page of who gets its invoices, and sending an invoice once more to one of them."""
 
+import secrets
 from typing import Any, Final
 from uuid import UUID
 
-from flask import Blueprint, flash, g, redirect, request, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -11,7 +12,7 @@ from app.customers.auth import customer_required, permitted
 from app.db import in_unit_of_work
 from app.errors import AppError
 from app.throttle import throttle
-from invoicing import addressee_forms, resending
+from invoicing import addressee_forms, reading, resending
 
 blueprint = Blueprint("addressees", __name__, template_folder="templates")
 
@@ -47,6 +48,17 @@ def change(addressee_id: UUID) -> ResponseReturnValue:
 @permitted("pay")
 def remove(addressee_id: UUID) -> ResponseReturnValue:
     return addressee_forms.delete(g.customer, addressee_id, _address)
+
+
+@blueprint.get("/invoices/<number>/send-again")
+@permitted("pay")
+def send_page(number: str) -> str:
+    return render_template(
+        "invoicing/send_again.html",
+        number=reading.find(number, g.customer.customer_id).number,
+        send_to=resending.choices(g.customer),
+        send_token=secrets.token_hex(16),
+    )
 
 
 @blueprint.post("/invoices/<number>/send-again")

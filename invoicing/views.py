@@ -20,7 +20,6 @@ from invoicing.api import file_response, itemised_response
 from invoicing.pay_form import PayForm
 from invoicing.payment_orders import Payable
 from invoicing.references import spaced
-from invoicing.resending import choices as send_choices
 from invoicing.service import Filters, Status
 from invoicing.shapes import payment_reference
 from topups import consents
@@ -134,8 +133,6 @@ def invoice(number: str) -> ResponseReturnValue:
         attachments=charges.attached_to(found),
         history=history.events_of(found),
         kinds=service.stored_kinds(found),
-        send_to=send_choices(g.customer),
-        send_token=secrets.token_hex(16),
         reference=spaced(payment_reference(found) or ""),
         w=wording,
     )

@@ -205,10 +205,11 @@ def test_an_invoice_is_sent_again_once_per_form_and_not_without_end(office: Shop
     number = close(office)
     smtp.messages.clear()
     client = person(office)
-    page = client.get(f"/invoices/{number}").text
+    address = f"/invoices/{number}/send-again"
+    assert address in client.get(f"/invoices/{number}").text
+    page = client.get(address).text
     token = re.search(r'name="token" value="([a-f0-9]{32})"', page)
     assert token
-    address = f"/invoices/{number}/send-again"
     for to in ("own", "own", str(other.addressee_id)):
         answer = post(client, address, f"/invoices/{number}", to=to, token=token[1])
         assert answer.status_code == 303
@@ -232,7 +233,18 @@ def test_a_viewer_sends_nothing_and_nobody_sends_anothers(office: Shop) -> None:
     client = person(office, "viewer")
     page = client.get("/addressees")
     data = {"csrf_token": token_of(page), "to": "own", "token": "0" * 32}
-    assert client.post(f"/invoices/{number}/send-again", data=data).status_code == 403
+    for answer in (
+        client.post(f"/invoices/{number}/send-again", data=data),
+        client.get(f"/invoices/{number}/send-again"),
+    ):
+        assert answer.status_code == 403
+    office.customers["acme"] = office.customer("bravo")
+    with unit_of_work():
+        user = create_user("bob@bravo.example", "Bob", locale="en", password=PASSWORD)
+        add_member(office.customers["acme"], user)
+    other = office.app.test_client()
+    sign_in(other, "bob@bravo.example")
+    assert other.get(f"/invoices/{number}/send-again").status_code == 404
 
 
 def test_an_operator_sends_it_to_any_of_them(office: Shop, smtp: Mailbox) -> None:
