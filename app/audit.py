@@ -115,7 +115,6 @@ WATCHED: Final[Mapping[str, Watch]] = {
     "billing_terms": Watch(kind="billing_terms", name="charge_type"),
     "dunning_pause": Watch(kind="dunning_pause", name="pause_id"),
     "adjustment": Watch(kind="adjustment", name="adjustment_id"),
-    "provider_settings": Watch(kind="settings", name="version"),
 }
 
 

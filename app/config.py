@@ -41,6 +41,8 @@ class Provider:
     creditor_name: str = "Stichting Mollie Payments"
     creditor_id: str = "NL08ZZZ502057730000"
     brand_colour: str = "#0b6b53"
+    # The digest of a picture that was uploaded at the desk.
+    logo: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class MethodFee:
     percentage: Decimal
 
 
+OVERLAY = "settings_overlay"
 FEE_METHODS = ("ideal", "creditcard", "bancontact", "paypal", "banktransfer", "directdebit")
 
 
@@ -224,8 +227,10 @@ def page_url(path: str) -> str:
 
 
 def settings() -> Settings:
-    """The running application's settings."""
-    return cast("Settings", current_app.extensions["settings"])
+    """The running application's settings: the environment's, with what was chosen at the desk over them."""
+    environment = cast("Settings", current_app.extensions["settings"])
+    overlay: Callable[[Settings], Settings] | None = current_app.extensions.get(OVERLAY)
+    return environment if overlay is None else overlay(environment)
 
 
 def _variable(name: str) -> str:

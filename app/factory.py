@@ -8,12 +8,12 @@ from decimal import Decimal
 
 from flask import Flask
 
-from app import cli, db, errors, headers, health, i18n, jobs, logs, schedule, sessions
+from app import cli, db, errors, headers, health, i18n, jobs, logs, provider_settings, schedule, sessions
 from app.config import Settings
 from app.customers import auth, invitation_views, oidc, password_views, single_sign_on_views, viewing
 from app.customers import views as customers_views
 from app.customers.models import Customer
-from app.desk import acts, webhooks_api
+from app.desk import acts, brand, webhooks_api
 from app.desk import addressees as desk_addressees
 from app.desk import bank as desk_bank
 from app.desk import charges as desk_charges
@@ -169,6 +169,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["settings"] = settings
     logs.init_app(app)
     db.init_app(app, settings)
+    provider_settings.init_app(app)
     jobs.init_app(app, settings)
     i18n.init_app(app, settings)
     errors.init_app(app)
@@ -178,6 +179,7 @@ def create_app(settings: Settings) -> Flask:
     viewing.init_app(app)
     shell.init_app(app)
     acts.init_app(app)
+    brand.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     for group in COMMANDS:

@@ -63,6 +63,7 @@ ACTS: Final[Mapping[str, LazyString]] = {
     "desk_meters.try_one": lazy_gettext("Price tried"),
     "desk_meters.publish": lazy_gettext("Price published"),
     "desk_runs.retry": lazy_gettext("Invoice made again"),
+    "desk_settings.save": lazy_gettext("Settings saved"),
     "desk_staff.invite": lazy_gettext("Colleague invited"),
     "desk_staff.change_role": lazy_gettext("Role of a colleague changed"),
     "desk_staff.remove": lazy_gettext("Colleague removed"),

@@ -37,7 +37,6 @@ KINDS: Final[dict[str, LazyString]] = {
     "billing_terms": lazy_gettext("Billing terms"),
     "dunning_pause": lazy_gettext("Reminders paused"),
     "adjustment": lazy_gettext("Adjustment of a balance"),
-    "settings": lazy_gettext("Settings"),
 }
 VERBS: Final[dict[str, LazyString]] = {
     "created": lazy_gettext("made"),
@@ -46,6 +45,7 @@ VERBS: Final[dict[str, LazyString]] = {
 }
 # Acts of services, whoever asks for them.
 NAMED: Final[dict[str, LazyString]] = {
+    "settings.changed": lazy_gettext("Settings changed"),
     "balance.suspended": lazy_gettext("Balance suspended"),
     "balance.unsuspended": lazy_gettext("Balance no longer suspended"),
     "balance.overdraft": lazy_gettext("Overdraft limit set"),
@@ -67,6 +67,7 @@ PAGES: Final = {
     "bank_entry": ("desk_bank.entry", "entry_id"),
 }
 PLACES: Final = {
+    "settings": "desk_settings.show",
     "adjustment": "desk_adjustments.approvals",
     "webhook_endpoint": "desk_webhooks.log",
     "api_key": "desk.api_keys",

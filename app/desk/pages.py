@@ -4,13 +4,14 @@ from typing import Final
 
 from flask import Blueprint
 
-from app import provider_settings  # noqa: F401 - its tables are part of the schema
-from app.desk import adjustments, audit_log, meters, runs, staff, viewing
+from app.desk import adjustments, audit_log, brand, meters, provider, runs, staff, viewing
 
 BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     adjustments.blueprint,
     audit_log.blueprint,
+    brand.blueprint,
     meters.blueprint,
+    provider.blueprint,
     runs.blueprint,
     staff.blueprint,
     viewing.blueprint,
