@@ -24,9 +24,10 @@ from invoicing.crediting import CreditWish
 from invoicing.lines import Line
 from invoicing.models import Invoice
 from invoicing.spans import Service, Span, spans_until
+from invoicing.subscription_documents import documents_of, row_of, span_of
 from invoicing.subscription_models import Subscription
 from invoicing.subscription_steps import NothingChanges, NotRunning, Step, Wish, credits_of, step_of
-from invoicing.subscriptions import service_of, span_of
+from invoicing.subscriptions import service_of
 from invoicing.totals import totals_of
 from invoicing.treatments import treatment_for
 from invoicing.wording import gettext
@@ -191,7 +192,7 @@ def _cut(subscription: Subscription, step: Step) -> None:
         row.ends_on = end
         if row.invoice_id is None and row.billed_period is None:
             row.net_cents = span_of(row).net_cents
-    db.session.add_all(subscriptions.row_of(subscription, span) for span in step.elapsed)
+    db.session.add_all(row_of(subscription, span) for span in step.elapsed)
     db.session.flush()
 
 
@@ -233,7 +234,7 @@ def _settled(
     used = prepaid = due = 0
     if terms.is_separate:
         owned = [(subscription.subscription_id, span) for span in spans]
-        for document in subscriptions.documents_of(customer, owned, terms, subscriptions.today()):
+        for document in documents_of(customer, owned, terms, subscriptions.today()):
             settlement = charge_documents.settlement_of(document, balance)
             used += settlement.credits_used_cents
             prepaid += settlement.prepaid_cents

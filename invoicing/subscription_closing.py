@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import or_, select
 
 from app.customers import service as customers
+from app.customers.models import Customer
 from app.db import db
 from app.errors import Conflict
 from invoicing import plans, subscriptions
@@ -19,8 +20,9 @@ from invoicing.charge_models import BillingTerms
 from invoicing.extras import PendingCharge
 from invoicing.proration import period_number
 from invoicing.spans import Span, spans_until
+from invoicing.subscription_documents import mark_taxed, reference_of, row_of, span_of
 from invoicing.subscription_models import Subscription, SubscriptionSpan
-from invoicing.subscriptions import agreement_of, reference_of, row_of, span_of, waiting_spans
+from invoicing.subscriptions import agreement_of, waiting_spans
 from invoicing.treatments import treatment_for
 
 _FOREVER: Final = date(9000, 1, 1)
@@ -39,14 +41,17 @@ class Waiting:
         together = select(BillingTerms.customer_id).where(
             BillingTerms.charge_type == "subscription", BillingTerms.is_separate.is_(False)
         )
+        running = select(Customer.customer_id).where(Customer.status != "closed")
         to_charge = select(Subscription.customer_id).where(
             Subscription.customer_id.in_(together),
+            Subscription.customer_id.in_(running),
             Subscription.status != "ended",
             Subscription.charged_through < _until(before),
             or_(Subscription.ends_on.is_(None), Subscription.charged_through < Subscription.ends_on),
         )
         to_bill = select(SubscriptionSpan.customer_id).where(
             SubscriptionSpan.customer_id.in_(together),
+            SubscriptionSpan.customer_id.in_(running),
             SubscriptionSpan.billed_period.is_(None),
             SubscriptionSpan.invoice_id.is_(None),
             SubscriptionSpan.net_cents > 0,
@@ -60,10 +65,10 @@ class Waiting:
     def pending(self, customer_id: int, before: date) -> Sequence[PendingCharge]:
         if terms_of(customer_id, "subscription").is_separate:
             return []
-        found = sorted(_pending(customer_id, before), key=lambda one: (one[1].starts_on, one[0]))
-        if not found:
-            return []
         customer = customers.get_customer(customer_id)
+        if customer.status == "closed":
+            return []
+        found = sorted(_pending(customer_id, before), key=lambda one: (one[1].starts_on, one[0]))
         return [
             PendingCharge(
                 reference=reference_of(subscription_id, span),
@@ -91,7 +96,7 @@ class Waiting:
         if len(taken) != len(references):
             raise Changed
         for row in taken:
-            subscriptions.mark_taxed(customer, row)
+            mark_taxed(customer, row)
             row.billed_period = period_start
         db.session.add_all(taken)
         db.session.flush()

@@ -21,8 +21,9 @@ from invoicing.lines import Line, charge_line
 from invoicing.models import INVOICE, Invoice
 from invoicing.proration import ServicePeriod, period_with, share_cents
 from invoicing.spans import Agreement, Span, counted, spans_until
+from invoicing.subscription_documents import span_of
 from invoicing.subscription_models import Plan, Subscription, SubscriptionSpan
-from invoicing.subscriptions import agreement_of, service_of, span_of
+from invoicing.subscriptions import agreement_of, service_of
 from invoicing.tax import Treatment
 
 Kind = Literal["changed", "cancelled"]
@@ -105,6 +106,7 @@ def _changed(subscription: Subscription, plan: Plan, now: Agreement, wish: Chang
         raise NothingChanges
     wanted = Subscription(plan_code=other.code, quantity=quantity, own_price=own_price)
     service = service_of(wanted, other)
+    subscriptions.check_price(service)
     agreement = replace(
         now,
         service=service,

@@ -6,7 +6,7 @@ so running again is harmless, a crash leaves nothing behind, and what was missed
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -23,17 +23,17 @@ from app.errors import Invalid, NotFound
 from app.i18n import local_date
 from app.ledger import service as ledger
 from app.public_ids import new_public_id
-from invoicing import charge_documents, plans
-from invoicing.billing_terms import Terms, terms_of
-from invoicing.charge_documents import Document
-from invoicing.proration import Interval, ServicePeriod
-from invoicing.spans import Agreement, Service, Span, due_date, spans_until
+from invoicing import plans
+from invoicing.billing_terms import terms_of
+from invoicing.proration import Interval
+from invoicing.spans import Agreement, Service, spans_until
+from invoicing.subscription_documents import bill_separately, row_of
 from invoicing.subscription_models import Plan, Subscription, SubscriptionEvent, SubscriptionSpan
 from invoicing.tax_rates import Product
-from invoicing.treatments import treatment_for
 
 State = Literal["active", "cancelled", "ended"]
 MAX_QUANTITY: Final = 100_000
+MAX_CENTS: Final = 100_000_000_00
 MOST_DAYS_AWAY: Final = 366
 _DAY: Final = timedelta(days=1)
 _ID: Final = re.compile(r"su_[0-9a-z]{1,12}_[0-9a-z]{20}")
@@ -88,6 +88,7 @@ def start(customer: Customer, wish: NewSubscription) -> Subscription:
     db.session.add(subscription)
     db.session.flush()
     service = service_of(subscription, plan)
+    check_price(service)
     agree(
         subscription,
         service,
@@ -196,6 +197,12 @@ def agreement_of(subscription: Subscription, plan: Plan) -> Agreement:
     )
 
 
+def check_price(service: Service) -> None:
+    """Raises Invalid when a period costs more than is ever charged at once."""
+    if service.full_cents > MAX_CENTS:
+        raise Invalid(lazy_gettext("This is more than can be charged at once."), field="quantity")
+
+
 def state_of(subscription: Subscription, day: date) -> State:
     """`cancelled` runs until its end, and has ended from then on."""
     if subscription.ends_on is None:
@@ -226,8 +233,10 @@ def customers_to_bill() -> list[int]:
     return list(
         db.session.scalars(
             select(Subscription.customer_id)
+            .join(Customer, Customer.customer_id == Subscription.customer_id)
             .where(
                 Subscription.status != "ended",
+                Customer.status != "closed",
                 or_(Subscription.charged_through < ahead(), Subscription.ends_on <= today()),
             )
             .distinct()
@@ -239,8 +248,10 @@ def customers_to_bill() -> list[int]:
 def bill(customer: Customer) -> list[str]:
     """Charge all that is due now by invoices of their own; their numbers. In a unit of work, balance locked.
 
-    Where subscriptions stand on the usage invoice, its close charges them.
+    Where subscriptions stand on the usage invoice, its close charges them. Who has left is charged nothing.
     """
+    if customer.status == "closed":
+        return []
     day = today()
     mine = running(customer.customer_id)
     _end(mine, day)
@@ -248,7 +259,7 @@ def bill(customer: Customer) -> list[str]:
     if not terms.is_separate:
         return []
     rows = [*waiting_spans(customer.customer_id), *charge(mine, ahead())]
-    return _bill_separately(customer, rows, terms, day)
+    return bill_separately(customer, rows, terms, day)
 
 
 def charge(subscriptions: Iterable[Subscription], until: date) -> list[SubscriptionSpan]:
@@ -278,95 +289,6 @@ def waiting_spans(customer_id: int) -> list[SubscriptionSpan]:
             .order_by(SubscriptionSpan.starts_on, SubscriptionSpan.subscription_id, SubscriptionSpan.revision)
         )
     )
-
-
-def row_of(subscription: Subscription, span: Span) -> SubscriptionSpan:
-    service = span.service
-    return SubscriptionSpan(
-        customer_id=subscription.customer_id,
-        subscription_id=subscription.subscription_id,
-        period_start=span.period.start,
-        revision=span.revision,
-        period_end=span.period.end,
-        starts_on=span.starts_on,
-        ends_on=span.ends_on,
-        names=dict(service.names),
-        interval=service.interval,
-        product=service.product,
-        quantity=service.quantity,
-        unit_price=service.unit_price,
-        full_cents=service.full_cents,
-        net_cents=span.net_cents,
-        created_at=utc_now(),
-    )
-
-
-def span_of(row: SubscriptionSpan) -> Span:
-    service = Service(
-        names=row.names,
-        interval=cast("Interval", row.interval),
-        product=cast("Product", row.product),
-        quantity=row.quantity,
-        unit_price=row.unit_price,
-    )
-    return Span(
-        service=service,
-        period=ServicePeriod(row.period_start, row.period_end),
-        starts_on=row.starts_on,
-        ends_on=row.ends_on,
-        revision=row.revision,
-    )
-
-
-def documents_of(
-    customer: Customer, spans: Sequence[tuple[str, Span]], terms: Terms, day: date
-) -> Iterator[Document]:
-    """Documents of spans, by subscription: one per first day, so that each falls due when it should."""
-    lead_days, at_start = settings().subscription_lead_days, settings().subscription_due_at_start
-    term_days = terms.term_days
-    if term_days is None and not at_start:
-        of_customer = customer.payment_term_days
-        term_days = settings().payment_term_days if of_customer is None else of_customer
-    for begins in sorted({span.starts_on for _, span in spans}):
-        together = [(owner, span) for owner, span in spans if span.starts_on == begins]
-        yield Document(
-            customer=customer,
-            lines=tuple(
-                span.line(treatment_for(customer, span.starts_on, span.service.product))
-                for _, span in together
-            ),
-            due_date=due_date(begins=begins, issued=day, lead_days=lead_days, term_days=term_days),
-            uses_balance=terms.uses_balance,
-            reference=reference_of(*together[0]),
-        )
-
-
-def reference_of(subscription_id: str, span: Span) -> str:
-    """What a span is called in postings and by a close; with another price it is another span."""
-    return f"{subscription_id}.{span.period.start.isoformat()}.{span.revision}.{span.net_cents}"
-
-
-def _bill_separately(
-    customer: Customer, rows: Sequence[SubscriptionSpan], terms: Terms, day: date
-) -> list[str]:
-    # What costs nothing stands on no invoice.
-    billed = [row for row in rows if row.net_cents]
-    spans = [(row.subscription_id, span_of(row)) for row in billed]
-    documents = documents_of(customer, spans, terms, day)
-    issued = charge_documents.issue([charge_documents.post(document) for document in documents])
-    begins = sorted({row.starts_on for row in billed})
-    invoices = dict(zip(begins, issued, strict=True))
-    for row in billed:
-        mark_taxed(customer, row)
-        row.invoice_id = invoices[row.starts_on].invoice_id
-    db.session.flush()
-    return [one.number for one in issued]
-
-
-def mark_taxed(customer: Customer, row: SubscriptionSpan) -> None:
-    """As its line is taxed."""
-    treatment = treatment_for(customer, row.starts_on, cast("Product", row.product))
-    row.tax_category, row.tax_percent = treatment.category, treatment.percent
 
 
 def running(customer_id: int) -> list[Subscription]:

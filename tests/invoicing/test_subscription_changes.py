@@ -381,7 +381,7 @@ def assert_each_day_is_charged_once(customer_id: int) -> None:
 
 
 def charged_cents(customer_id: int) -> int:
-    from invoicing.subscriptions import span_of
+    from invoicing.subscription_documents import span_of
 
     return sum(span_of(row).net_cents for row in _spans(customer_id))
 

@@ -1,6 +1,7 @@
 """Subscriptions: each period billed ahead, once, on time, whatever ran twice or not at all."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from app.ledger import service as ledger
 from app.ledger.sides import Side
 from invoicing import charge_documents, pages, service, subscriptions
 from invoicing.spans import due_date
+from invoicing.subscription_closing import Waiting
 from tests.fixtures.shop import EURO, Shop
 from tests.fixtures.subscriptions import Hosting, days
 
@@ -224,7 +226,7 @@ def test_together_with_usage_each_period_stands_on_the_usage_invoice_before_it(
 def test_a_price_that_changes_while_a_close_runs_is_read_again(hosting: Hosting, shop: Shop) -> None:
     hosting.terms(documents="together")
     hosting.subscribe("basic")
-    source = __import__("invoicing.subscription_closing", fromlist=["Waiting"]).Waiting()
+    source = Waiting()
     acme = shop.customers["acme"]
     (first, *_) = source.pending(acme, date(2026, 11, 1))
     plan = {"name": {"en": "Basic hosting", "nl": "Basic hosting"}, "price": "33.00"}
@@ -279,6 +281,29 @@ def test_the_files_of_such_documents_keep_the_rules_and_name_each_lines_days(
     assert group.explanation == "2 à €\xa012,00"
 
 
+def test_who_has_left_is_charged_nothing_any_more(hosting: Hosting, shop: Shop) -> None:
+    hosting.subscribe("basic")
+
+    def leave() -> None:
+        get_customer(shop.customers["acme"]).status = "closed"
+
+    in_unit_of_work(leave)
+    hosting.on(date(2026, 11, 1))
+    assert len(hosting.invoices) == 1
+    hosting.terms(documents="together")
+    source = Waiting()
+    assert source.waiting(date(2026, 12, 1)) == set()
+    assert source.pending(shop.customers["acme"], date(2026, 12, 1)) == []
+
+
+def test_by_the_payment_term_where_the_provider_wants_it_so(hosting: Hosting, shop: Shop) -> None:
+    shop.app.extensions["settings"] = replace(settings(), subscription_due_at_start=False)
+    assert hosting.api.patch("/v1/customers/acme", json={"payment_term_days": 30}).status_code == 200
+    hosting.subscribe("basic")
+    hosting.on(date(2026, 11, 1))
+    assert [(one.due_date - one.issue_date).days for one in hosting.invoices] == [30, 30]
+
+
 def test_the_same_request_subscribes_once(hosting: Hosting) -> None:
     first = hosting.post("subscriptions", {"plan": "basic"}, key="once")
     assert hosting.post("subscriptions", {"plan": "basic"}, key="once") == first
@@ -297,6 +322,7 @@ def test_what_is_no_subscription_is_refused_by_name(hosting: Hosting) -> None:
         ({"plan": "basic", "start": "soon"}, 422, "start"),
         ({"plan": "basic", "price": "cheap"}, 422, "price"),
         ({"plan": "basic", "price": "-1.00"}, 422, "price"),
+        ({"plan": "basic", "price": "999999999", "quantity": 100_000}, 422, "quantity"),
     ):
         answer = hosting.post("subscriptions", wrong)
         assert (answer[0], answer[1]["field"]) == (status, field), wrong
