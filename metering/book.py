@@ -291,7 +291,9 @@ class UsageBook:
             total = self._totals[period.customer_id, period.start, price.meter_id, price.price_id]
             moved = EXACT.add(total.quantity, quantity)
             count = total.events + events
-            rate = self.rate_of(period, price.meter_id) if price.meter_id in special else period.vat_rate
+            rate = period.vat_rate
+            if special:
+                rate = self.rate_of(period, price.meter_id)
             gross = self._catalog.gross(price, rate)(moved, count)
             charge = gross - total.gross_micros
             if not -MAX_CHARGE_MICROS <= charge <= MAX_CHARGE_MICROS:

@@ -15,11 +15,6 @@ from metering.periods import HALF_MONTH_DAY, Cycle, Period, PeriodFinder, period
 MonthKey = tuple[int, date]
 
 
-def is_half(start: date, end: date) -> bool:
-    """Whether a period is one of the two of its month."""
-    return HALF_MONTH_DAY in (start.day, end.day)
-
-
 class CustomerPeriods:
     """The cycles of customers' months, as far as one transaction needs them."""
 
@@ -32,10 +27,10 @@ class CustomerPeriods:
 
     def note_begun(self, customer_id: int, start: date, end: date) -> None:
         """A period has begun: its month has its cycle from now on."""
-        month = start if start.day == 1 else start.replace(day=1)
-        self._known.add((customer_id, month))
-        if is_half(start, end):
-            self._halved.add((customer_id, month))
+        month = (customer_id, start if start.day == 1 else start.replace(day=1))
+        self._known.add(month)
+        if end.day == HALF_MONTH_DAY or start.day != 1:
+            self._halved.add(month)
 
     def unknown(self, months: Iterable[MonthKey]) -> list[MonthKey]:
         """Those of these months of which nothing was noted."""
