@@ -136,6 +136,7 @@ def copy_rows(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """
     if not rows:
         return
+    db.session.flush()
     table = cast("Table", model.__table__)
     defaults = {
         column.name: column.default.arg

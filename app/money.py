@@ -30,8 +30,7 @@ class InvalidMoney(Invalid):
 
 def round_half_up(value: Decimal, places: int) -> Decimal:
     """`value` with exactly `places` decimals, halves away from zero."""
-    with localcontext(_EXACT):
-        return value.quantize(Decimal(1).scaleb(-places))
+    return value.quantize(Decimal(1).scaleb(-places), context=_EXACT)
 
 
 def micros_of(amount: Decimal) -> int:

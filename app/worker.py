@@ -3,6 +3,7 @@
 `python -m app.worker [urgent default bulk]`
 """
 
+import gc
 import sys
 from typing import cast
 
@@ -37,6 +38,9 @@ def main(names: list[str]) -> None:
     queues = cast("dict[str, Queue]", app.extensions["queues"])
     with app.app_context():
         worker = TegoedWorker([queues[name] for name in names or QUEUES], connection=connection)
+        # What is loaded by now lives as long as the worker: no collection needs to walk through it again.
+        gc.collect()
+        gc.freeze()
         worker.work(with_scheduler=True, logging_level="WARNING")
 
 
