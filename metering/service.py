@@ -49,7 +49,7 @@ from metering.treatment import CustomerFacts, TaxTreatment, set_tax_resolver
 from metering.treatment import facts_of as facts_of_customer
 from metering.trying import Difference as PriceDifference
 from metering.trying import try_price
-from metering.usage import UsageDay, recent_burn_micros_per_day, usage_by_day, usage_of_meter
+from metering.usage import UsageDay, charged_since, recent_burn_micros_per_day, usage_by_day, usage_of_meter
 from metering.verdicts import Verdict
 from metering.voids import UnknownEvent, Voided, void_event
 
@@ -70,6 +70,7 @@ __all__ = [
     "Voided",
     "any_ended",
     "begin_close",
+    "charged_since",
     "begin_closes",
     "debited_after",
     "ended_periods",

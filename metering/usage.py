@@ -5,7 +5,7 @@ may run again, overlap, or come late. What is not rolled up yet is the differenc
 counts for the last day: so the days of a period always add up to what was debited.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -241,6 +241,18 @@ def _not_rolled_up(
         if start <= fresh.day < end and (fresh.quantity or fresh.events or fresh.charge_micros):
             found.append((key, fresh))
     return found
+
+
+def charged_since(customer_ids: Collection[int], since: datetime) -> dict[int, int]:
+    """Micros that these customers' usage was charged since a moment, of what has been rolled up."""
+    if not customer_ids:
+        return {}
+    rows = db.session.execute(
+        select(UsageHour.customer_id, func.sum(UsageHour.charge_micros))
+        .where(UsageHour.customer_id.in_(customer_ids), UsageHour.hour >= since)
+        .group_by(UsageHour.customer_id)
+    )
+    return {customer_id: int(micros) for customer_id, micros in rows}
 
 
 def recent_burn_micros_per_day(customer_id: int) -> int:

@@ -84,6 +84,7 @@ class PaymentMethod(Model):
         UniqueConstraint("customer_id", "mollie_mandate_id"),
         ForeignKeyConstraint(["customer_id"], ["customer.customer_id"], ondelete="RESTRICT"),
         CheckConstraint("status IN ('pending', 'valid', 'revoked')", name="status"),
+        Index("ix_payment_method_revoked_at", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
         Index("ix_payment_method_unsettled", "looked_at", postgresql_where=text("status = 'pending'")),
     )
 
@@ -210,6 +211,7 @@ class TopUp(Model):
             postgresql_where=text("mollie_payment_id IS NOT NULL"),
         ),
         Index("ix_top_up_mollie_payment_id", "mollie_payment_id"),
+        Index("ix_top_up_failed", "ended_at", postgresql_where=text("status = 'failed'")),
         Index("ix_top_up_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
         Index("ix_top_up_created_at", "customer_id", "created_at"),
         Index(

@@ -1,6 +1,5 @@
-"""What the signed-in customer has to pay, read once per request, to be counted and shown."""
+"""What the signed-in customer has to pay, to be counted and shown."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -8,16 +7,15 @@ from typing import Final
 from flask import g
 from flask_babel import gettext
 
+from app.charts import Chart
 from app.clock import utc_now
 from app.i18n import day, local_date
-from app.portal.charts import Chart
 from app.portal.links import link
 from app.portal.sentence_words import Gravest
 from app.portal.tags import Tag
 from invoicing import service as invoicing
 from invoicing.service import Due
 from metering.service import Period
-from topups.service import MoneyUnderWay
 
 PAYABLE: Final = ("open", "overdue")
 
@@ -43,14 +41,6 @@ class Upcoming:
     expected_micros: int | None
 
 
-def of_customer(customer_id: int, under_way: Iterable[MoneyUnderWay] | None = None) -> list[Due]:
-    """`under_way`: the payments under way, where the page has read them already."""
-    found: list[Due] | None = g.get("due")
-    if found is None:
-        found = g.due = invoicing.due(customer_id, under_way=under_way)
-    return found
-
-
 def payable(invoices: list[Due]) -> list[Due]:
     """Those that nobody is paying yet, the overdue first."""
     waiting = [invoice for invoice in invoices if invoice.status in PAYABLE]
@@ -60,7 +50,7 @@ def payable(invoices: list[Due]) -> list[Due]:
 def count() -> int:
     """How many invoices wait for a payment; 0 where nobody acts for a customer."""
     customer = g.get("customer")
-    return len(payable(of_customer(customer.customer_id))) if customer is not None else 0
+    return len(payable(invoicing.due(customer.customer_id))) if customer is not None else 0
 
 
 def gravest(invoices: list[Due]) -> Gravest | None:

@@ -41,6 +41,7 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
 STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
     (
         ("desk.customers", lazy_gettext("Customers")),
+        ("desk_figures.show", lazy_gettext("Figures")),
         ("desk_adjustments.approvals", lazy_gettext("Approvals")),
         ("desk_invoices.listed", lazy_gettext("Invoices")),
         ("desk_runs.listed", lazy_gettext("Invoice runs")),

@@ -9,6 +9,7 @@ from typing import Final
 
 from flask_babel import gettext, ngettext
 
+from app.charts import HEIGHT, Chart
 from app.clock import utc_now
 from app.customers.service import get_customer
 from app.i18n import local_date, money, short_day
@@ -18,13 +19,13 @@ from app.ledger.service import Balance
 from app.ledger.wording import Described
 from app.portal import due, usage
 from app.portal.automatic import Automatic, automatic_of
-from app.portal.charts import HEIGHT, Chart
 from app.portal.due import DueRow, Upcoming
 from app.portal.links import link
 from app.portal.movements import told
 from app.portal.sentence import Facts, days_left, days_to_threshold
 from app.portal.sentence_words import Sentence, sentence_of
 from app.portal.tags import Tag
+from invoicing import service as invoicing
 from invoicing.service import Due
 from metering import service as metering
 from topups import service as topups
@@ -77,7 +78,7 @@ class Overview:
 def overview_of(customer_id: int) -> Overview:
     balance = ledger.get_balance(customer_id)
     summary = topups.summary(customer_id)
-    invoices = due.of_customer(customer_id, summary.under_way)
+    invoices = invoicing.due(customer_id)
     # The chart is as high as what stands beside it: one invoice is what its own height has room for.
     beside = min(len(invoices), DUE_SHOWN) + (len(invoices) > DUE_SHOWN)
     height = HEIGHT + ROW_HEIGHT * max(0, beside - 1)

@@ -10,9 +10,9 @@ from typing import Final
 
 from flask_babel import gettext
 
+from app.charts import HEIGHT, Chart, stacked_by_day
 from app.clock import utc_now
 from app.i18n import local_date, money, translations_of
-from app.portal.charts import HEIGHT, Chart, stacked_by_day
 from metering import service as metering
 
 BURN_DAYS: Final = 7

@@ -8,9 +8,9 @@ from typing import Final
 
 from flask_babel import gettext
 
+from app.charts import Chart
 from app.i18n import translations_of
 from app.money import decimal_of_micros, plain_decimal
-from app.portal.charts import Chart
 from app.portal.csv_text import csv_text
 from app.portal.usage import drawn
 from metering import service as metering

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.portal.charts import FOOT, HEIGHT, MAX_SERIES, MAX_TICKS, TOP, nice_step, stacked_by_day
+from app.charts import FOOT, HEIGHT, MAX_SERIES, MAX_TICKS, TOP, nice_step, stacked_by_day
 
 FIRST = date(2026, 10, 24)
 DAYS = [FIRST + timedelta(days=number) for number in range(30)]

@@ -19,6 +19,7 @@ def upgrade():
     adjustments()
     staff()
     provider_settings()
+    figures()
 
 
 def audit():
@@ -111,7 +112,29 @@ def provider_settings():
     )
 
 
+def figures():
+    op.create_index(
+        "ix_transfer_booked",
+        "transfer",
+        ["created_at"],
+        postgresql_include=["kind", "debit", "credit", "amount_micros"],
+        postgresql_where=sa.text("kind <> 'usage'"),
+    )
+    op.create_index(
+        "ix_top_up_failed", "top_up", ["ended_at"], postgresql_where=sa.text("status = 'failed'")
+    )
+    op.create_index(
+        "ix_payment_method_revoked_at",
+        "payment_method",
+        ["revoked_at"],
+        postgresql_where=sa.text("revoked_at IS NOT NULL"),
+    )
+
+
 def downgrade():
+    op.drop_index("ix_payment_method_revoked_at")
+    op.drop_index("ix_top_up_failed")
+    op.drop_index("ix_transfer_booked")
     op.drop_table("provider_logo")
     op.drop_table("provider_settings")
     op.drop_constraint(op.f("ck_user_account_staff_role"), "user_account")
