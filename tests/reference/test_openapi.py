@@ -105,8 +105,12 @@ def lived_in(api: FlaskClient, sandbox: Sandbox, runner: FlaskCliRunner, clock: 
         assert answer.status_code == 201, answer.text
         return str(body(answer)[name])
 
+    plan = {"name": {"en": "Basic", "nl": "Basis"}, "price": "30.00"}
+    assert api.put("/v1/plans/basic", json=plan).status_code == 201
     known = {
         "code": "tokens",
+        "subscription_id": made("/customers/acme/subscriptions", {"plan": "basic"}),
+        "charge_id": made("/customers/acme/charges", {"description": "Work", "amount": euros("75.00")}),
         "number": body(api.get("/v1/invoices"))["data"][0]["number"],
         "hold_id": made("/customers/acme/holds", {"amount": euros("1.00")}),
         "top_up_id": made("/customers/acme/top-ups", {"amount": euros("25.00"), "method": "ideal"}),
