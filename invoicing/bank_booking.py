@@ -21,6 +21,8 @@ from app.ledger.sides import Posting, Side
 from invoicing import reading
 from invoicing.bank_matching import Match, Rule
 from invoicing.bank_models import BankEntry, BankEntryEvent, PayerAccount
+from invoicing.errors import UnknownInvoice
+from invoicing.models import INVOICE
 from invoicing.settlement import open_invoices
 from topups import service as topups
 
@@ -67,7 +69,8 @@ def give(entry_id: UUID, match: Match, *, actor: str = MATCHING) -> BankEntry:
         raise Invalid
     number = match.invoice_number
     if number is not None:
-        reading.find(number, match.customer_id)
+        if reading.find(number, match.customer_id).kind != INVOICE:
+            raise UnknownInvoice
     elif match.rule is not Rule.BALANCE_REFERENCE:
         owed = open_invoices(match.customer_id)
         number = owed[0].number if owed else None

@@ -18,7 +18,7 @@ from app.errors import AppError, Invalid
 from invoicing import bank_booking, bank_reading
 from invoicing.bank_matching import Known, Match, OpenInvoice, Rule, clues_of
 from invoicing.bank_models import BankEntry, BankEntryEvent
-from invoicing.models import INVOICE, Invoice
+from invoicing.models import INVOICE, UNPAID, Invoice
 
 Show = Literal["queued", "matched", "other", "all"]
 SHOWS: Final[tuple[Show, ...]] = ("queued", "matched", "other", "all")
@@ -147,12 +147,13 @@ def _same_amount(amounts: set[int]) -> dict[int, list[OpenInvoice]]:
     found: dict[int, list[OpenInvoice]] = {}
     if not amounts:
         return found
-    outstanding = Invoice.due_cents * 10_000 - Invoice.settled_micros
+    claim = (Invoice.due_cents + Invoice.late_fee_cents) * 10_000
+    outstanding = claim - Invoice.settled_micros - Invoice.written_off_micros
     rows = db.session.scalars(
         select(Invoice)
         .where(
             Invoice.kind == INVOICE,
-            Invoice.settled_micros < Invoice.due_cents * 10_000,
+            UNPAID,
             outstanding.in_(amounts),
         )
         .order_by(Invoice.issued_at, Invoice.number)

@@ -11,7 +11,7 @@ from app.db import db
 from invoicing.bank_booking import UnknownEntry
 from invoicing.bank_matching import Clues, Incoming, Known, Moved, OpenInvoice
 from invoicing.bank_models import BankEntry, BankImport, PayerAccount
-from invoicing.models import INVOICE, Invoice, InvoiceNumber
+from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceNumber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +142,10 @@ def _owners(numbers: set[str], ibans: list[str]) -> list[tuple[str, str, int]]:
 
 def _invoices(owners: Mapping[str, int], paying: set[int]) -> list[OpenInvoice]:
     """Invoices that are named, and all open ones of customers whose account pays; the oldest first."""
-    is_open = Invoice.settled_micros < Invoice.due_cents * 10_000
     is_named = Invoice.customer_id.in_(set(owners.values())) & Invoice.number.in_(owners)
     rows = db.session.scalars(
         select(Invoice)
-        .where(Invoice.kind == INVOICE, is_named | (Invoice.customer_id.in_(paying) & is_open))
+        .where(Invoice.kind == INVOICE, is_named | (Invoice.customer_id.in_(paying) & UNPAID))
         .order_by(Invoice.issued_at, Invoice.number)
     )
     return [open_invoice_of(invoice) for invoice in rows]

@@ -45,7 +45,9 @@ class PeriodMissing(RuntimeError):
 
 def resolve_tax(facts: CustomerFacts, on: date) -> TaxTreatment:
     """The treatment that metering freezes for a customer's period."""
-    number = vat_numbers.counting(facts.customer_id, facts.vat_number, facts.country, on)
+    number = vat_numbers.counting(
+        facts.customer_id, facts.vat_number, facts.country, on, at_home=facts.resells_telecom
+    )
     buyer = Buyer(facts.country, facts.kind == "business", number, facts.resells_telecom)
     seller = settings().provider.country
     usual = tax.treatment_of(buyer, on, seller_country=seller)

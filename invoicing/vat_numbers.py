@@ -47,12 +47,16 @@ class Standing:
     last: VatCheck | None = None
 
 
-def counting(customer_id: int, vat_number: str | None, country: str, on: date) -> str | None:
+def counting(
+    customer_id: int, vat_number: str | None, country: str, on: date, *, at_home: bool = False
+) -> str | None:
     """The number as tax sees it in a period that begins on a day: None when it was known then not to exist.
 
-    Asked only where it would make a difference; not knowing is no reason to charge VAT.
+    Asked only where it makes a difference: for EU businesses abroad, and `at_home` for those whose number
+    matters there too. Not knowing is no reason to charge VAT.
     """
-    if not vat_number or country not in EU_COUNTRIES:
+    abroad = country in EU_COUNTRIES and country != settings().provider.country
+    if not vat_number or not (abroad or at_home):
         return vat_number
     begins_at = datetime.combine(on, time.min, settings().timezone)
     status = db.session.scalar(

@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app import mail
 from app.clock import utc_now
+from app.customers import mailing
 from app.customers.models import Customer
 from app.customers.service import billing_email, get_customer
 from app.customers.service import checked as checked_field
@@ -106,10 +107,16 @@ def find_addressee(customer_id: int, addressee_id: UUID) -> BillingAddressee:
 
 
 def recipients(customer: Customer, kind: Kind) -> list[Recipient]:
-    """Who gets mails of a kind; never nobody."""
+    """Who gets mails of a kind; never nobody. People of the team who want a copy get one besides."""
     own = billing_email(customer)
     named = [one for one in addressees_of(customer.customer_id) if getattr(one, kind)]
-    return [recipient_of(one, own) for one in named] or [own_recipient(customer)]
+    found = [recipient_of(one, own) for one in named] or [own_recipient(customer)]
+    taken = {one.email.casefold() for one in found}
+    return found + [
+        Recipient(email=one.email, name=one.name, locale=one.locale, with_documents=True, key=one.key)
+        for one in mailing.readers(customer.customer_id, kind)
+        if one.email.casefold() not in taken
+    ]
 
 
 def own_recipient(customer: Customer) -> Recipient:
