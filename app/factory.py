@@ -22,6 +22,7 @@ from app.desk import dunning as desk_dunning
 from app.desk import exports as desk_exports
 from app.desk import invoices as desk_invoices
 from app.desk import pages as desk_pages
+from app.desk import people as desk_people
 from app.desk import prices as desk_prices
 from app.desk import terms as desk_terms
 from app.desk import vat_numbers as desk_vat
@@ -76,6 +77,7 @@ BLUEPRINTS = (
     reference_views.blueprint,
     customers_views.blueprint,
     desk_views.blueprint,
+    desk_people.blueprint,
     desk_closing.blueprint,
     desk_invoices.blueprint,
     desk_prices.blueprint,
@@ -153,6 +155,7 @@ SCHEDULE = (
     Recurring("invoicing.bank_jobs.match_waiting", timedelta(minutes=5), "bulk"),
     Recurring("invoicing.vat_jobs.sweep", timedelta(minutes=10), "bulk"),
     Recurring("app.mail.send_waiting", timedelta(minutes=2)),
+    Recurring("app.customers.jobs.forget_old", timedelta(days=1), "bulk"),
     Recurring("app.webhooks.jobs.sweep", timedelta(seconds=30)),
     Recurring("app.webhooks.forgetting.forget_old", timedelta(days=1), "bulk"),
     Recurring("app.ledger.jobs.seal", timedelta(minutes=1), "bulk"),

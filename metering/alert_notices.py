@@ -8,6 +8,7 @@ from flask_babel import gettext, ngettext
 from app import mail as mails
 from app.clock import utc_now
 from app.config import settings
+from app.customers import mailing
 from app.customers.service import billing_email, get_customer
 from app.i18n import in_locale, money
 from app.ledger.balance_json import balance_json
@@ -82,16 +83,29 @@ def _urgency(crossing: AlertCrossing) -> tuple[int, int]:
 
 
 def _send(crossing: AlertCrossing, facts: Facts, *, refuses_holds: bool) -> None:
+    """To the customer's own address, and to those of its people who want it, each in their language."""
     customer = get_customer(crossing.customer_id)
-    with in_locale(customer.locale):
+    own, key = billing_email(customer), f"alert-{_key(crossing)}"
+    _send_to(own, customer.locale, key, crossing, facts, refuses_holds=refuses_holds)
+    for reader in mailing.readers(customer.customer_id, "balance"):
+        if reader.email.casefold() != own.casefold():
+            key_of = f"{key}-{reader.key}"
+            _send_to(reader.email, reader.locale, key_of, crossing, facts, refuses_holds=refuses_holds)
+
+
+def _send_to(
+    email: str, locale: str, key: str, crossing: AlertCrossing, facts: Facts, *, refuses_holds: bool
+) -> None:
+    customer = get_customer(crossing.customer_id)
+    with in_locale(locale):
         if crossing.kind == Kind.SPENDING_LIMIT:
             headline, more = _limit_texts(crossing, facts, refuses_holds=refuses_holds)
         else:
             headline, more = _balance_texts(crossing, facts)
     mails.send(
         "balance_alert",
-        to=billing_email(customer),
-        locale=customer.locale,
+        to=email,
+        locale=locale,
         customer_id=customer.customer_id,
         context={
             "customer": customer,
@@ -99,7 +113,7 @@ def _send(crossing: AlertCrossing, facts: Facts, *, refuses_holds: bool) -> None
             "more": more,
             "offers_top_up": crossing.kind != Kind.SPENDING_LIMIT,
         },
-        dedupe_key=f"alert-{_key(crossing)}",
+        dedupe_key=key,
     )
 
 

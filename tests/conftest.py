@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.browser",
     "tests.fixtures.shop",
     "tests.fixtures.receiver",
+    "tests.fixtures.single_sign_on",
     "tests.fixtures.subscriptions",
 ]
 

@@ -128,7 +128,7 @@ def _end(*which: object) -> None:
 
 
 def forget_old() -> None:
-    """Job's part: sessions that ended or were left long ago."""
+    """Sessions that were left long ago."""
     db.session.execute(delete(UserSession).where(UserSession.last_seen_at < utc_now() - KEPT))
 
 
