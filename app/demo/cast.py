@@ -42,7 +42,7 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoCustomer:
-    """A customer as the API takes it, who signs in for it, and how it pays.
+    """A customer as the API takes it, who signs in for it, how it pays, and the plan it subscribes to.
 
     `small_months` are the numbers of requests of the two months before the full replay.
     """
@@ -54,6 +54,7 @@ class DemoCustomer:
     pays_by: Literal["mandate", "banktransfer"]
     provisional_limit_micros: int
     small_months: tuple[int, int]
+    subscribes_to: str
 
     @property
     def reference(self) -> str:
@@ -79,6 +80,7 @@ GRACHTWERK: Final = DemoCustomer(
     pays_by="mandate",
     provisional_limit_micros=100_000_000,
     small_months=(1_200, 1_500),
+    subscribes_to="support",
 )
 
 MAYA: Final = DemoCustomer(
@@ -98,6 +100,7 @@ MAYA: Final = DemoCustomer(
     pays_by="banktransfer",
     provisional_limit_micros=0,
     small_months=(600, 900),
+    subscribes_to="domain",
 )
 
 CUSTOMERS: Final = (GRACHTWERK, MAYA)
@@ -140,6 +143,13 @@ PRICES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "generated-tokens": {"model": "per_unit", "unit_amount": "0.000012"},
     "requests": {"model": "per_unit", "unit_amount": "0.001"},
+}
+
+# Net. What customers have of them begins so late that nothing of it is invoiced yet.
+PLANS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "hosting": {"name": {"en": "Model hosting", "nl": "Modelhosting"}, "price": "49.00", "interval": "month"},
+    "support": {"name": {"en": "Support", "nl": "Ondersteuning"}, "price": "25.00", "interval": "month"},
+    "domain": {"name": {"en": "Domain name", "nl": "Domeinnaam"}, "price": "12.00", "interval": "year"},
 }
 
 

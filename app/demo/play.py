@@ -5,7 +5,7 @@ command that closes them. Nothing is written into a table from here.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, assert_never
 
 from app.customers import service as customers
@@ -19,6 +19,7 @@ from app.demo.cast import (
     METERS,
     OPERATOR,
     PASSWORD,
+    PLANS,
     PRICES,
     THRESHOLD_MICROS,
     DemoCustomer,
@@ -27,6 +28,7 @@ from app.demo.client import Client
 from app.demo.replay import Span, price_micros
 from app.demo.stage import Stage
 from app.demo.story import Act, Story
+from app.i18n import local_date
 from app.jobs import enqueue
 from app.money import Money
 from metering.periods import Period
@@ -63,6 +65,8 @@ class Player:
             self.api.post(
                 f"/v1/meters/{code}/prices", {"currency": "EUR", **PRICES[code]}, key=f"demo-price-{code}"
             )
+        for code, plan in PLANS.items():
+            self.api.put(f"/v1/plans/{code}", plan)
         with unit_of_work():
             sign_in.create_user(
                 OPERATOR.email, OPERATOR.name, locale=OPERATOR.locale, password=PASSWORD, is_operator=True
@@ -123,6 +127,16 @@ class Player:
             account.provisional_limit_micros = customer.provisional_limit_micros
             user = sign_in.create_user(person.email, person.name, locale=person.locale, password=PASSWORD)
             sign_in.add_member(account.customer_id, user)
+        self.api.post(
+            f"/v1/customers/{customer.reference}/subscriptions",
+            {"plan": customer.subscribes_to, "start": self._month_after_next().isoformat()},
+            key=f"demo-subscription-{customer.reference}",
+        )
+
+    def _month_after_next(self) -> date:
+        """Its first day: further away than subscriptions are invoiced ahead."""
+        month = local_date(self.told.now).replace(day=1)
+        return (month + timedelta(days=62)).replace(day=1)
 
     def _pay_first(self, customer: DemoCustomer) -> None:
         top_up = self._request(

@@ -2,7 +2,7 @@
 
 import http.client
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,6 +52,7 @@ def test_the_story_is_told_and_goes_on_live(
         the_invoices_are_open_in_progress_and_overdue(api, customer.reference)
         last_month_was_topped_up_until_its_maximum(api, customer.reference)
         the_balance_waits_just_above_the_threshold(api, customer.reference)
+        a_subscription_begins_the_month_after_next(api, customer.reference)
     the_invoice_of_the_replay_is_a_pdf(api)
     mails_are_in_the_customers_language(smtp)
     verify_ledger()
@@ -122,6 +123,12 @@ def the_balance_waits_just_above_the_threshold(api: Client, reference: str) -> N
     limits = [rule[name]["value"] for name in ("threshold", "amount", "monthly_maximum")]
     assert limits == ["10.00", "25.00", "250.00"]
     assert rule["state"] == "on"
+
+
+def a_subscription_begins_the_month_after_next(api: Client, reference: str) -> None:
+    (subscription,) = api.get(f"/v1/customers/{reference}/subscriptions")["data"]
+    assert subscription["billed_through"] == subscription["start"]
+    assert 27 < (date.fromisoformat(subscription["start"]) - utc_now().date()).days < 63
 
 
 def the_invoice_of_the_replay_is_a_pdf(api: Client) -> None:
