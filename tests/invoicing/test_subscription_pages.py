@@ -1,17 +1,19 @@
 """The customer's pages of subscriptions: what it costs, what comes back, shown before it is confirmed."""
 
 import re
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import Page, expect
 
 from app.customers.sign_in import add_member, create_user
 from app.db import unit_of_work
 from tests.fixtures.shop import Shop
 from tests.fixtures.subscriptions import Hosting
 from tests.invoicing.test_charges import PDF
-from tests.portal.people import enter, member, token_of
+from tests.portal.people import PASSWORD, enter, member, operator, token_of
 
 ONE_LINE = re.compile(r"\s+")
 
@@ -156,3 +158,41 @@ def test_what_came_with_a_charge_hangs_beside_its_invoice(hosting: Hosting, anna
     assert "Moving a site, 12 October 2026" in words(page.text)
     assert "order.pdf" in page.text
     assert anna.get(f"/charges/{made['id']}/attachment").data == PDF
+
+
+def test_the_pages_in_a_real_browser(
+    hosting: Hosting, shop: Shop, page: Page, accessible: Callable[[Page], None]
+) -> None:
+    subscription = hosting.subscribe("basic")
+    with unit_of_work():
+        user = create_user("anna@example.nl", "Anna de Vries", locale="en", password=PASSWORD)
+        add_member(shop.customers["acme"], user)
+    operator()
+    sign_in_here(page, "anna@example.nl")
+    page.goto("/subscriptions")
+    accessible(page)
+    page.get_by_role("link", name="Basic hosting").click()
+    accessible(page)
+    page.get_by_label("Plan").select_option("large")
+    page.get_by_role("button", name="See what it comes to").click()
+    accessible(page)
+    page.get_by_role("button", name="Confirm the change").click()
+    expect(page.get_by_role("status")).to_contain_text("This has been agreed.")
+    expect(page.get_by_role("heading", name="Large hosting")).to_be_visible()
+    page.context.clear_cookies()
+    sign_in_here(page, "staff@tegoed.example")
+    for address in (
+        "/desk/plans",
+        "/desk/customers/acme/charges",
+        f"/desk/customers/acme/subscriptions/{subscription}",
+        f"/desk/customers/acme/subscriptions/{subscription}/preview?cancel=now",
+    ):
+        page.goto(address)
+        accessible(page)
+
+
+def sign_in_here(page: Page, email: str) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
