@@ -5,7 +5,7 @@ a crash between the two makes no second payment. `pay` calls Mollie, so it is ca
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.customers.models import Customer
 from app.customers.service import get_customer
@@ -50,6 +50,7 @@ def pay(customer: Customer, wish: PayWish) -> TopUp:
     `topups.service.request_top_up` raises.
     """
     customer_id = customer.customer_id
+    wish = replace(wish, request_key=payment_orders.key_of(wish.request_key, wish.numbers))
     ordered = in_unit_of_work(_order, customer_id, wish)
     try:
         payment = _request(get_customer(customer_id), wish, ordered)

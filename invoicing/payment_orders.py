@@ -5,7 +5,7 @@ against what is outstanding and against payments under way, so nobody pays the s
 payment: that is the top-up with the same request key, which is made once.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from app.errors import Invalid
 from app.i18n import money
 from app.ledger.service import lock_balance
 from app.money import MICROS_PER_CENT
+from app.once import once_per_page
 from invoicing.due import allocate
 from invoicing.dunning_models import PaymentOrder, PaymentOrderShare
 from invoicing.errors import NothingToPay, PaymentUnderWay, PaysTooMuch, UnknownInvoice
@@ -32,6 +33,8 @@ LEAST_PART_MICROS: Final = 1_000_000
 # A charge is asked for right after its order; one without a payment by then has lost its process.
 HOLDS_ITS_PLACE: Final = timedelta(minutes=2)
 MOST_AT_ONCE: Final = 100
+# Begins the key of a payment that may be for more than the one invoice that its own row names.
+SEVERAL: Final = "several:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +125,15 @@ def checked_amount(payables: Sequence[Payable], amount_micros: int | None) -> in
 
 def payable(customer_id: int, invoices: Sequence[Invoice], *, but_for: str | None = None) -> list[Payable]:
     """What of these invoices can be paid now, beside what other orders hold a place for."""
-    taken = under_way(customer_id, topups.payments_under_way(customer_id))
+    taken = dict(all_under_way(customer_id))
     for number, micros in _held_places(customer_id, but_for).items():
         taken[number] = taken.get(number, 0) + micros
     return [Payable(invoice, taken.get(invoice.number, 0)) for invoice in invoices]
+
+
+def key_of(request_key: str, numbers: Collection[str]) -> str:
+    """The request key of a payment for these invoices: it says whether they are several."""
+    return f"{SEVERAL}{request_key}" if len(set(numbers)) > 1 else request_key
 
 
 def note_payment(customer_id: int, request_key: str, top_up_id: str | None) -> None:
@@ -142,12 +150,17 @@ def invoices_of(customer_id: int, request_key: str) -> list[str]:
     return list(_numbers_of(customer_id, [request_key]).get(request_key, {}))
 
 
+@once_per_page
+def all_under_way(customer_id: int) -> Mapping[str, int]:
+    """Per invoice number the micros that this customer's payments under way will bring."""
+    return under_way(customer_id, topups.payments_under_way(customer_id))
+
+
 def under_way(customer_id: int, payments: Iterable[MoneyUnderWay]) -> dict[str, int]:
     """Per invoice number the micros that payments under way will bring."""
     mine = [payment for payment in payments if payment.invoice_number is not None]
-    if not mine:
-        return {}
-    ordered = _numbers_of(customer_id, [payment.request_key for payment in mine])
+    several = [payment.request_key for payment in mine if payment.request_key.startswith(SEVERAL)]
+    ordered = _numbers_of(customer_id, several) if several else {}
     sums: dict[str, int] = {}
     for payment in mine:
         alone = {str(payment.invoice_number): payment.amount_micros}

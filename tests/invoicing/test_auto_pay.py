@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.db import db, in_unit_of_work
 from invoicing import auto_pay, billing_terms, dunning_jobs, dunning_run, service
@@ -88,7 +88,7 @@ def test_it_is_charged_once_whatever_runs_twice_at_once_or_dies(acme: Payer) -> 
     assert len(acme.payments) == 1
     # The process died before it noted what came of it: the schedule finds the row and the same payment.
     with db.engine.begin() as connection:
-        connection.execute(AutoPayment.__table__.update().values(status="planned", top_up_id=None))
+        connection.execute(update(AutoPayment).values(status="planned", top_up_id=None))
     for hour in (10, 11):
         on_day(acme.shop, 0, hour)
     assert len(acme.payments) == 1

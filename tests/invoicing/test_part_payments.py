@@ -87,6 +87,23 @@ def test_several_invoices_are_paid_at_once_the_oldest_settled_first(acme: Payer)
     assert acme.outstanding == [0, 3480]
 
 
+def test_one_debit_for_several_invoices_is_under_way_for_each_of_them(acme: Payer) -> None:
+    acme.uses_november_too()
+    debit = acme.story.save_method("ideal")
+    wish = PayWish(
+        numbers=tuple(acme.numbers),
+        request_key="both",
+        amount_micros=50_000_000,
+        payment_method_id=debit.payment_method_id,
+    )
+    made = paying.pay(acme.shop.account("acme"), wish)
+    assert [due.status for due in service.due(acme.customer_id)] == ["in_progress"] * 2
+    assert [due.payable_micros for due in service.due(acme.customer_id)] == [0, 34_800_000]
+    assert paying.pay(acme.shop.account("acme"), wish).top_up_id == made.top_up_id
+    acme.at_the_bank(made, "failed", failure_reason="AM04")
+    assert [due.payable_micros for due in service.due(acme.customer_id)] == [42_400_000] * 2
+
+
 def test_a_payment_goes_to_the_invoices_it_names_whatever_else_is_older(acme: Payer) -> None:
     acme.uses_november_too()
     november = acme.numbers[1]
