@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from app.db import unit_notes
 from app.ledger.debits import array_of, driver_connection
 from app.ledger.service import Balance
 from app.ledger.sides import AVAILABLE_SIDES, Posting, Side
@@ -43,9 +44,11 @@ class _Moved(msgspec.Struct, gc=False):
 
 
 class PostingBatch:
-    """Opened with locked balances; nothing is posted before `write`."""
+    """Opened with balances that are locked in this unit of work; nothing is posted before `write`."""
 
     def __init__(self, balances: Mapping[int, Balance]) -> None:
+        if not unit_notes().get("locked_customers", set()) >= balances.keys():
+            raise RuntimeError("balances are to be changed without their locks")
         self._balances = balances
         self._moved: dict[int, _Moved] = {}
         self._rows: list[tuple[Any, ...]] = []

@@ -152,6 +152,8 @@ class _Rows(list[Row]):
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
         reach = "" if row.reach is None else f"{row.reach:.2f}"
         shares = " ".join(f"{part} {share:.0%}" for part, share in row.notes["share_of_cores"].items())
+        each = row.notes.get("cpu_ms_each", {})
+        shares += "".join(f", {part} {spent:.2f} ms each" for part, spent in each.items() if spent)
         p99 = f"{row.notes['p99_ms']:.1f}" if "p99_ms" in row.notes else ""
         value = f"{row.value:,.1f}" if row.unit in {"ms", "s", "PDF/s"} else f"{row.value:,.0f}"
         name = f"{row.name} ({row.unit})"

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from psycopg import ClientCursor
@@ -33,19 +35,36 @@ INSERT INTO bench_line SELECT * FROM invoice_line WHERE customer_id >= %(first)s
 """
 
 
+@dataclass(frozen=True)
+class Took:
+    """The time of a piece of work, and of the processors what each part used. Seconds."""
+
+    seconds: float
+    cpu: Mapping[str, float]
+
+    def notes(self, count: int) -> dict[str, Any]:
+        """For a row: who used the cores, and what one of `count` cost, which no busy machine stretches."""
+        return {
+            "seconds": round(self.seconds, 1),
+            "share_of_cores": {part: used / self.seconds / CORES for part, used in self.cpu.items()},
+            "cpu_ms_each": {part: round(used * 1000 / count, 3) for part, used in self.cpu.items()},
+        }
+
+
 def close_month(stage: Stage, customers: int) -> tuple[Row, Month]:
     """A month of these customers closed by two workers; PDF and UBL are not made."""
     month = write_month(stage, "month", first=FIRST_ID, count=customers)
-    seconds, shares = _close(stage, month)
+    took = _close(stage, month)
     yard = _insert_only(stage, month)
-    facts = _what_was_issued(stage, month)
+    notes = took.notes(customers) | _what_was_issued(stage, month) | {"events_each": month.events_each}
+    notes["cpu_ms_each_inserted"] = yard.notes(customers)["cpu_ms_each"]["postgres"]
     row = Row(
         f"close of {customers:,} customers, 5 meters each / one INSERT",
         "invoices/s",
-        customers / seconds,
-        customers / yard,
+        customers / took.seconds,
+        customers / yard.seconds,
         0.2,
-        facts | {"seconds": round(seconds, 1), "share_of_cores": shares, "events_each": month.events_each},
+        notes,
     )
     return row, month
 
@@ -53,19 +72,19 @@ def close_month(stage: Stage, customers: int) -> tuple[Row, Month]:
 def close_ten_times_the_events(stage: Stage, usual: Row, customers: int) -> Row:
     """The same close where each customer had ten times the events: seconds beside seconds."""
     month = write_month(stage, "busy", first=FIRST_ID + customers, count=customers, times=10)
-    seconds, shares = _close(stage, month)
+    took = _close(stage, month)
     return Row(
         "the same close with ten times the events / without",
         "s",
-        seconds,
+        took.seconds,
         usual.notes["seconds"],
         1.2,
-        {"share_of_cores": shares, "events_each": month.events_each},
+        took.notes(customers) | {"events_each": month.events_each},
     )
 
 
-def _close(stage: Stage, month: Month) -> tuple[float, dict[str, float]]:
-    """Seconds from the start of the run to the end of its last chunk, and who used the processors."""
+def _close(stage: Stage, month: Month) -> Took:
+    """From the start of the run to the end of its last chunk."""
     with workers(stage.settings, *TWO_WORKERS) as running:
         before = stage.cpu_seconds() | stage.cpu_of(running)
         began = time.monotonic()
@@ -84,21 +103,22 @@ def _close(stage: Stage, month: Month) -> tuple[float, dict[str, float]]:
         after = stage.cpu_seconds() | stage.cpu_of(running)
     forget_jobs(stage.settings)
     check_ledger()
-    return seconds, {part: (after[part] - before[part]) / seconds / CORES for part in after}
+    return Took(seconds, {part: after[part] - before[part] for part in after})
 
 
-def _insert_only(stage: Stage, month: Month) -> float:
-    """Seconds that one statement takes to insert what the close inserted, read from memory."""
+def _insert_only(stage: Stage, month: Month) -> Took:
+    """One statement that inserts what the close inserted, read from memory: the middle one of three."""
     bounds = {"first": month.first, "end": month.first + month.count}
     with stage.connect() as connection:
         took = []
         for _ in range(3):
             connection.execute(_TWINS)
-            began = time.monotonic()
+            before, began = stage.cpu_seconds(), time.monotonic()
             ClientCursor(connection).execute(_INSERT, bounds)
-            took.append(time.monotonic() - began)
+            seconds, after = time.monotonic() - began, stage.cpu_seconds()
+            took.append(Took(seconds, {part: after[part] - before[part] for part in after}))
         connection.execute("DROP TABLE bench_line, bench_invoice")
-    return sorted(took)[1]
+    return sorted(took, key=lambda one: one.seconds)[1]
 
 
 def _what_was_issued(stage: Stage, month: Month) -> dict[str, Any]:
