@@ -26,7 +26,7 @@ ROLES: Final[dict[str, LazyString]] = {
     "other": lazy_gettext("Other"),
 }
 DELIVERIES: Final[dict[str, LazyString]] = {
-    "documents": lazy_gettext("With the documents attached (PDF and e-invoice)"),
+    "documents": lazy_gettext("With PDF and e-invoice attached"),
     "notice": lazy_gettext("As a notice with a link"),
 }
 # Where this page and its forms are: by what they do, and to whom.

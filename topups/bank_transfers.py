@@ -15,8 +15,9 @@ from app.db import db
 from app.ledger.service import lock_balance, post_once
 from app.ledger.sides import Posting, Side
 from app.public_ids import new_public_id
-from topups import auto, receipts, subscriptions, telling
+from topups import auto, notices, receipts, subscriptions, telling
 from topups.crediting import lock_top_up
+from topups.facts import ChargebackFacts
 from topups.models import TopUp
 from topups.states import Status
 
@@ -111,6 +112,12 @@ def take_back(top_up_id: str, amount_micros: int, *, key: str, kind: str = RETUR
         return False
     top_up.charged_back_micros += amount_micros
     subscriptions.money_left(top_up.customer_id, top_up_id, amount_micros)
+    if kind == RETURNED:
+        # The customer is told as of any payment that its bank takes back; of our own mistakes it is not.
+        facts = ChargebackFacts(
+            chargeback_id=key, amount_micros=amount_micros, reason_code=None, reversed_at=None
+        )
+        notices.charged_back(top_up, facts)
     auto.look_again(top_up.customer_id)
     auto.refresh_marks(top_up.customer_id)
     return True

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from app import mail
 from app.clock import utc_now
 from app.customers.sign_in import add_member, create_user
 from app.db import db, in_unit_of_work, unit_of_work
@@ -194,6 +195,8 @@ def test_a_reversal_takes_the_money_back_once(bank: Shop) -> None:
     assert counts(read(statement(payment, back))) == (2, 2, 0, 0, 0)
     assert state(bank) == (4240, 4240, 0)
     assert bank_cents() == 0
+    (told,) = [one for one in mail.mail_log() if one.template == "chargeback"]
+    assert "€50.00" in told.text_body
     assert counts(read(statement(payment, back))) == (0, 0, 0, 0, 2)
     again = Ntry(txs=(Tx(amount="50.00", end_to_end="E1"),), sign="DBIT", reversal=True, reference="other")
     assert counts(read(statement(again))) == (1, 0, 1, 0, 0)
