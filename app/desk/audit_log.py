@@ -15,6 +15,7 @@ from app.customers.auth import operator_required
 from app.customers.models import Customer
 from app.customers.service import find_customer, get_customers
 from app.desk.acts import ACTS
+from app.i18n import money
 
 blueprint = Blueprint("desk_audit", __name__, url_prefix="/desk/audit", template_folder="templates")
 
@@ -177,12 +178,18 @@ def _url(entry: AuditEntry) -> str | None:
 
 def _changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
     before, after = entry.before or {}, entry.after or {}
-    return [(name, _text(before.get(name)), _text(after.get(name))) for name in before | after]
+    changes = [
+        (name, _text(before.get(name), name), _text(after.get(name), name)) for name in before | after
+    ]
+    return [change for change in changes if change[1] != change[2]]
 
 
-def _text(value: Any) -> str:
-    if value is None or value == "":
+def _text(value: Any, name: str = "") -> str:
+    """A value for people: amounts as money, and a dash for what is not there."""
+    if value is None or value in ("", [], {}):
         return "–"
+    if name.endswith("_micros") and isinstance(value, int):
+        return money(value)
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_text(part)}" for name, part in value.items())
     if isinstance(value, list):

@@ -16,7 +16,7 @@ from app.db import in_unit_of_work
 from app.desk.meter_forms import AGGREGATIONS, MODELS, MeterForm, PriceForm
 from app.desk.prices import SHOWN, past_months
 from app.errors import AppError
-from app.i18n import unit_price
+from app.i18n import number, unit_price
 from metering import service as metering
 
 blueprint = Blueprint("desk_meters", __name__, url_prefix="/desk", template_folder="templates")
@@ -26,6 +26,11 @@ blueprint = Blueprint("desk_meters", __name__, url_prefix="/desk", template_fold
 def decimal_price(text: str) -> str:
     """An amount as a price's document has it, for the reader."""
     return unit_price(Decimal(text))
+
+
+@blueprint.app_template_filter("decimal_number")
+def decimal_number(text: str) -> str:
+    return number(Decimal(text))
 
 
 @dataclass(frozen=True, slots=True)

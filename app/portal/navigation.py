@@ -35,7 +35,7 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
     ),
     (
         ("team.show", lazy_gettext("Team")),
-        ("account.show", lazy_gettext("Account")),
+        ("account.show", lazy_gettext("Account settings")),
     ),
 )
 STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
@@ -50,9 +50,13 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk_vat.listed", lazy_gettext("VAT numbers")),
         ("desk_exports.show", lazy_gettext("Exports")),
         ("desk_charges.plans_listed", lazy_gettext("Plans")),
+    ),
+    (
         ("desk_terms.meters", lazy_gettext("Meters")),
         ("desk_prices.try_price", lazy_gettext("Try a price")),
         ("desk_people.listed", lazy_gettext("New sign-ins")),
+    ),
+    (
         ("desk.jobs", lazy_gettext("Failed jobs")),
         ("desk.mails", lazy_gettext("E-mails")),
         ("desk_webhooks.log", lazy_gettext("Webhooks")),
