@@ -40,12 +40,13 @@ def events_of(invoice: Invoice) -> list[Event]:
     )
     events += [Event(one.created_at, _allocation_text(one)) for one in allocations]
     events += [Event(step.done_at, _step_text(step)) for step in steps_of(invoice)]
-    credit_notes = db.session.scalars(
-        select(Invoice).where(
-            Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
+    if invoice.credited_cents:
+        credit_notes = db.session.scalars(
+            select(Invoice).where(
+                Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
+            )
         )
-    )
-    events += [Event(note.issued_at, _credited_text(note)) for note in credit_notes]
+        events += [Event(note.issued_at, _credited_text(note)) for note in credit_notes]
     return sorted(events, key=lambda event: event.at)
 
 

@@ -97,10 +97,7 @@ def _selection(numbers: list[str]) -> Selection:
     if not 1 <= len(wanted) <= MOST_AT_ONCE or not all(map(service.is_number, wanted)):
         raise NotFound
     customer_id = g.customer.customer_id
-    found = sorted(
-        (service.find(number, customer_id) for number in wanted), key=lambda one: (one.issued_at, one.number)
-    )
-    return Selection(paying.payables(customer_id, found))
+    return Selection(paying.payables(customer_id, service.find_all(wanted, customer_id)))
 
 
 def _page(selection: Selection, form: PayForm) -> str:

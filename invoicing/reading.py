@@ -1,22 +1,21 @@
 """Reading invoices: by number, in lists with filters and a cursor, with the status they have now."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Select, select, tuple_
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload, selectinload
 
 from app.clock import utc_now
 from app.db import db
 from app.i18n import local_date
+from app.once import once_per_page
 from invoicing import payment_orders
 from invoicing.errors import UnknownInvoice
 from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceLine, InvoiceNumber
 from invoicing.status import SETTLED, Status, status_of
-from topups import service as topups
-from topups.service import MoneyUnderWay
 
 _BATCH: Final = 100
 _FOUR_DAYS: Final = timedelta(days=4)
@@ -60,12 +59,28 @@ class Due:
 def find(number: str, customer_id: int | None = None) -> Invoice:
     """Raises UnknownInvoice, also when it is another customer's."""
     owner = _owner(number) if customer_id is None else customer_id
-    found = db.session.scalars(
+    query = (
         select(Invoice)
         .where(Invoice.customer_id == owner, Invoice.number == number)
-        .options(selectinload(Invoice.lines), selectinload(Invoice.taxes))
-    ).one_or_none()
+        .options(selectinload(Invoice.lines), joinedload(Invoice.taxes))
+    )
+    found = db.session.scalars(query).unique().one_or_none()
     if found is None:
+        raise UnknownInvoice
+    return found
+
+
+def find_all(numbers: Collection[str], customer_id: int) -> list[Invoice]:
+    """These invoices of one customer, the oldest first. Raises UnknownInvoice when one is none of theirs."""
+    found = list(
+        db.session.scalars(
+            select(Invoice)
+            .where(Invoice.customer_id == customer_id, Invoice.number.in_(numbers))
+            .options(selectinload(Invoice.lines), selectinload(Invoice.taxes))
+            .order_by(Invoice.issued_at, Invoice.number)
+        )
+    )
+    if len(found) != len(set(numbers)):
         raise UnknownInvoice
     return found
 
@@ -107,21 +122,14 @@ def number_with_fees(customer_id: int) -> str | None:
     return db.session.scalar(query.order_by(Invoice.issued_at.desc()).limit(1))
 
 
-def with_status(
-    invoices: Iterable[Invoice], known: Mapping[int, Iterable[MoneyUnderWay]] | None = None
-) -> Iterator[Listed]:
-    """The invoices with their status; each customer's payments under way are asked for once.
-
-    What of them is `known` already, by customer, is not asked for again.
-    """
+def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
+    """The invoices with their status; each customer's payments under way are asked for once."""
     today = local_date(utc_now())
-    under_way = {
-        owner: payment_orders.under_way(owner, payments) for owner, payments in (known or {}).items()
-    }
+    under_way: dict[int, Mapping[str, int]] = {}
     for invoice in invoices:
         owner = invoice.customer_id
         if invoice.outstanding_micros > 0 and owner not in under_way:
-            under_way[owner] = payment_orders.under_way(owner, topups.payments_under_way(owner))
+            under_way[owner] = payment_orders.all_under_way(owner)
         coming_micros = under_way.get(owner, {}).get(invoice.number, 0)
         status = status_of(
             outstanding_micros=invoice.outstanding_micros,
@@ -182,11 +190,9 @@ def _query(filters: Filters, after: str | None) -> Select[Invoice]:
     return query
 
 
-def due(customer_id: int, *, under_way: Iterable[MoneyUnderWay] | None = None) -> list[Due]:
-    """What this customer has to pay, the oldest first; payments under way included.
-
-    `under_way`: the customer's payments under way, where they have been read already.
-    """
+@once_per_page
+def due(customer_id: int) -> list[Due]:
+    """What this customer has to pay, the oldest first; payments under way included."""
     invoices = db.session.scalars(
         select(Invoice)
         .where(Invoice.customer_id == customer_id, UNPAID)
@@ -200,5 +206,5 @@ def due(customer_id: int, *, under_way: Iterable[MoneyUnderWay] | None = None) -
             status=listed.status,
             under_way_micros=listed.under_way_micros,
         )
-        for listed in with_status(invoices, None if under_way is None else {customer_id: under_way})
+        for listed in with_status(invoices)
     ]

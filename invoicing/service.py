@@ -24,7 +24,7 @@ from invoicing.metered import resolve_tax
 from invoicing.models import Invoice, InvoiceDocument
 from invoicing.notices import check_again, render, send_without_xml
 from invoicing.preview import upcoming
-from invoicing.reading import Due, Filters, Listed, due, find, page, status_now, with_status
+from invoicing.reading import Due, Filters, Listed, due, find, find_all, page, status_now, with_status
 from invoicing.references import top_up_reference_of
 from invoicing.settlement import money_arrived, money_left
 from invoicing.shapes import invoice_json as listed_json
@@ -85,6 +85,7 @@ __all__ = [
     "due",
     "filename",
     "find",
+    "find_all",
     "held_documents",
     "is_number",
     "listed_json",

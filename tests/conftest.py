@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.receiver",
     "tests.fixtures.single_sign_on",
     "tests.fixtures.subscriptions",
+    "tests.fixtures.everything",
 ]
 
 

@@ -116,8 +116,10 @@ def _shares(balance: Balance, paid: Iterable[TopUp]) -> tuple[list[tuple[TopUp, 
     left_micros = refunding.spare_micros(balance) - balance.receivable_micros
     left_micros = max(0, left_micros) // _MICROS_PER_CENT * _MICROS_PER_CENT
     shares: list[tuple[TopUp, int]] = []
+    refunds = refunding.refunds_by_payment(balance.customer_id)
     for top_up in paid:
-        share_micros = min(left_micros, refunding.refundable_micros(top_up))
+        of_it = refunds.get(top_up.top_up_id, ())
+        share_micros = min(left_micros, refunding.refundable_micros(top_up, refunds=of_it))
         if share_micros > 0:
             shares.append((top_up, share_micros))
             left_micros -= share_micros

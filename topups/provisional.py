@@ -4,7 +4,7 @@ Off unless the customer has a limit. It is its own kind of transfer, psp_pending
 in the transaction in which the debit settles or fails, so it never stands beside the money itself.
 """
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from app.customers.service import get_customer
 from app.db import db
@@ -13,14 +13,16 @@ from app.ledger.sides import Posting, Side
 from topups.models import TopUp
 
 
+def outstanding(customer_id: int) -> Select[int]:
+    """The sum of the provisional credit that has not been reversed yet; NULL where there is none."""
+    return select(func.sum(TopUp.provisional_micros)).where(
+        TopUp.customer_id == customer_id, TopUp.provisional_micros > 0
+    )
+
+
 def outstanding_micros(customer_id: int) -> int:
     """Provisional credit that has not been reversed yet."""
-    total = db.session.scalar(
-        select(func.coalesce(func.sum(TopUp.provisional_micros), 0)).where(
-            TopUp.customer_id == customer_id, TopUp.provisional_micros > 0
-        )
-    )
-    return int(total or 0)
+    return int(db.session.scalar(outstanding(customer_id)) or 0)
 
 
 def give(top_up: TopUp) -> None:

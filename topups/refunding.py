@@ -8,6 +8,7 @@ its row, so that two requests at once cannot send the same euro back twice.
 
 import json
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,6 +76,14 @@ def find_refund(refund_id: str) -> Refund:
     return found
 
 
+def refunds_by_payment(customer_id: int) -> dict[str, list[Refund]]:
+    """All refunds of a customer by the payment that they give back."""
+    found: dict[str, list[Refund]] = {}
+    for refund in db.session.scalars(select(Refund).where(Refund.customer_id == customer_id)):
+        found.setdefault(refund.top_up_id, []).append(refund)
+    return found
+
+
 def refunds_of(top_up: TopUp) -> list[Refund]:
     """All refunds of a payment, the oldest first, those that came to nothing included."""
     return list(
@@ -86,15 +95,20 @@ def refunds_of(top_up: TopUp) -> list[Refund]:
     )
 
 
-def refundable_micros(top_up: TopUp, *, with_fee: bool = False) -> int:
+def refundable_micros(
+    top_up: TopUp, *, with_fee: bool = False, refunds: Iterable[Refund] | None = None
+) -> int:
     """What is left of a paid payment: neither refunded, on its way back, nor charged back.
 
-    What has left was the credited amount first, so the fee is what is left last.
+    What has left was the credited amount first, so the fee is what is left last. `refunds`: the payment's,
+    where they have been read already.
     """
     if top_up.status is not Status.PAID:
         return 0
     gone = top_up.charged_back_micros + sum(
-        refund.amount_micros for refund in refunds_of(top_up) if refund.status not in REFUND_VOID
+        refund.amount_micros
+        for refund in (refunds_of(top_up) if refunds is None else refunds)
+        if refund.status not in REFUND_VOID
     )
     return max(0, (top_up.paid_micros if with_fee else top_up.amount_micros) - gone)
 
@@ -103,14 +117,15 @@ def spare_micros(balance: Balance) -> int:
     """What of the balance is money that may go back: not promised to holds, to the bank or to a refund."""
     # What a refund takes above the credited amount comes from the fee, not from the balance.
     of_balance = func.least(Refund.amount_micros, TopUp.amount_micros)
-    reserved = db.session.scalar(
-        select(func.coalesce(func.sum(of_balance), 0))
+    reserved = (
+        select(func.sum(of_balance))
         .join(TopUp, (TopUp.customer_id == Refund.customer_id) & (TopUp.top_up_id == Refund.top_up_id))
         .where(Refund.customer_id == balance.customer_id, Refund.status.in_(REFUND_UNANSWERED))
-    )
-    money = balance.prepaid_micros - provisional.outstanding_micros(balance.customer_id)
+    ).scalar_subquery()
+    given = provisional.outstanding(balance.customer_id).scalar_subquery()
+    promised = db.session.scalar(select(func.coalesce(reserved, 0) + func.coalesce(given, 0)))
     held_from_money = max(0, balance.held_micros - balance.promo_micros)
-    return max(0, money - held_from_money - int(reserved or 0))
+    return max(0, balance.prepaid_micros - held_from_money - int(promised or 0))
 
 
 def request_refund(wish: RefundWish) -> Refund:

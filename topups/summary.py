@@ -11,6 +11,7 @@ from sqlalchemy import and_, func, select
 from app.clock import utc_now
 from app.customers.models import Customer
 from app.db import db
+from app.once import once_per_page
 from topups import labels, situation
 from topups.decisions import Reason
 from topups.models import AutoTopUp, PaymentMethod, TopUp, TopUpDecision
@@ -109,8 +110,9 @@ def decision_line(decision: TopUpDecision) -> DecisionLine:
     )
 
 
-def payments_under_way(customer_id: int, invoice_number: str | None = None) -> list[MoneyUnderWay]:
-    """Payments that Mollie or the bank is working on, the oldest first; of one invoice when it is named.
+@once_per_page
+def payments_under_way(customer_id: int) -> tuple[MoneyUnderWay, ...]:
+    """Payments that Mollie or the bank is working on, the oldest first.
 
     A checkout page that nobody has paid is not under way.
     """
@@ -119,9 +121,7 @@ def payments_under_way(customer_id: int, invoice_number: str | None = None) -> l
         TopUp.status.in_(UNDER_WAY),
         (TopUp.sequence_type == "recurring") | (TopUp.status == Status.PENDING),
     )
-    if invoice_number is not None:
-        query = query.where(TopUp.invoice_number == invoice_number)
-    return [
+    return tuple(
         MoneyUnderWay(
             top_up_id=top_up.top_up_id,
             request_key=top_up.request_key,
@@ -136,7 +136,7 @@ def payments_under_way(customer_id: int, invoice_number: str | None = None) -> l
             provisional_micros=top_up.provisional_micros,
         )
         for top_up in db.session.scalars(query.order_by(TopUp.created_at))
-    ]
+    )
 
 
 def _state(row: AutoTopUp, *, has_method: bool) -> State:
@@ -190,7 +190,7 @@ def _rule(customer_id: int, now: datetime) -> _Rule:
 def summary(customer_id: int) -> Summary:
     """For dashboard and settings page alike. Two statements."""
     now = utc_now()
-    under_way = tuple(payments_under_way(customer_id))
+    under_way = payments_under_way(customer_id)
     rule = _rule(customer_id, now)
     row = rule.row
     label = labels.method_within(rule.method) if rule.method else None

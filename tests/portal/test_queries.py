@@ -1,33 +1,23 @@
-"""No page costs more than twelve statements, whatever its customer has lived through."""
+"""Every page, walked: it costs at most twelve statements, is small, and is whole without a script."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, Final
 
-import pytest
-from flask import Flask, url_for
-from flask.testing import FlaskClient, FlaskCliRunner
+from lxml import html
 from sqlalchemy import event
 
-from app.clock import utc_now
-from app.customers.service import get_customer
-from app.db import db, in_unit_of_work, unit_of_work
-from app.i18n import local_date
-from invoicing import service as invoicing
-from tests.fixtures.outside import Mailbox, Sandbox
-from tests.fixtures.product import Clock, LiveApp
-from tests.portal import stories
-from tests.portal.people import customer_with_user, operator, sign_in
-from tests.topups.conftest import Story
-from topups import methods, receipts
-from topups import service as topups
+from app.db import db
+from tests.fixtures.everything import Everything, Visit, Walk
 
 LIMIT: Final = 12
-# Not pages: what programs ask for, and files.
-NOT_PAGES: Final = ("/v1/", "/static/", "/bootstrap/", "/metrics", "/healthz", "/readyz", "/webhooks")
-FILES: Final = (".pdf", ".xml", ".csv", ".zip")
-EURO: Final = 1_000_000
+# It works out what dunning does next by the very run of dunning.
+DEARER: Final = {"/desk/dunning/": 20}
+LARGEST_BYTES: Final = 100_000
+# It describes the API to programmers, in the language of the API.
+LARGER: Final = {"/docs"}
+INLINE: Final = re.compile(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*\ssrc=)")
 
 
 @contextmanager
@@ -45,102 +35,47 @@ def counted() -> Iterator[list[str]]:
         event.remove(db.engine, "before_cursor_execute", note)
 
 
-@pytest.fixture
-def everything(
-    monkeypatch: pytest.MonkeyPatch,
-    api: FlaskClient,
-    runner: FlaskCliRunner,
-    live_app: LiveApp,
-    sandbox: Sandbox,
-    smtp: Mailbox,
-    clock: Clock,
-    run_jobs: Callable[..., int],
-) -> dict[str, str]:
-    """A customer with all that a page can show; answers what stands for the arguments of the addresses."""
-    monkeypatch.setattr(receipts, "render_pdf", lambda html: b"%PDF " + html.encode())
-    methods.forget()
-    acme, _ = customer_with_user()
-    operator()
-    story = Story(acme, sandbox, run_jobs)
-    stories.meters(api)
-    stories.welcome_credit(acme)
-    older, newer = _two_months(api, runner, clock, story)
-    for number in range(50):
-        stories.money_in(acme, 1, f"topup-{number}")
-    with unit_of_work():
-        get_customer(acme).provisional_limit_micros = 50 * EURO
-    debit = story.save_method("ideal")
-    story.save_method("creditcard", key="card")
-    topups.pay_with_mandate(
-        story.customer,
-        5 * EURO,
-        debit.payment_method_id,
-        request_key="pay",
-        purpose="invoice",
-        invoice_number=older,
-    )
-    story.turn_on()
-    story.use(story.prepaid / EURO - 5)
-    story.evaluate()
-    run_jobs()
-    kinds = {(payment.origin, payment.purpose) for payment in topups.payments_under_way(acme)}
-    assert kinds == {("automatic", "balance"), ("manual", "invoice")}
-    link = in_unit_of_work(topups.make_pay_link, acme, amount_micros=None, invoice_number=newer)
-    (saved, *_) = story.top_ups()
-    charged = stories.charges(api, "acme")
-    known = {"number": newer, "top_up_id": saved.top_up_id, "reference": "acme", "token": link.pay_link_id}
-    return known | charged
-
-
-def _two_months(api: FlaskClient, runner: FlaskCliRunner, clock: Clock, story: Story) -> tuple[str, str]:
-    """The last two months' usage with nothing paid before, and their invoices."""
-    this_month = utc_now().replace(day=1, hour=12)
-    last_month = (this_month - timedelta(days=1)).replace(day=1)
-    for number, begun in enumerate((last_month, this_month)):
-        clock.travel_to(begun + timedelta(hours=12))
-        stories.use(api, "acme", days=20, prompt=4_000_000, name=f"month-{number}")
-        ended = local_date(begun - timedelta(days=2))
-        result = runner.invoke(args=["invoicing", "close", "--period", f"{ended:%Y-%m}"])
-        assert result.exit_code == 0, result.output
-        if begun == last_month:
-            # One printed invoice is enough.
-            story.lose_jobs()
-    clock.travel_to(max(utc_now(), this_month + timedelta(days=2)))
-    db.session.rollback()
-    older, newer = (due.number for due in invoicing.due(story.customer_id))
-    return older, newer
-
-
-def pages(app: Flask, arguments: dict[str, str]) -> list[str]:
-    """Every address that answers GET, save those with an argument that nothing here stands for."""
+def faults(visit: Visit) -> list[str]:
+    """What a page may not be: large, not valid for a reader without scripts, without its headers."""
+    answer = visit.answer
     found = []
-    with app.test_request_context():
-        for rule in app.url_map.iter_rules():
-            is_page = not rule.rule.startswith(NOT_PAGES) and not rule.rule.endswith(FILES)
-            if is_page and "GET" in (rule.methods or ()) and rule.arguments <= arguments.keys():
-                values: dict[str, Any] = {name: arguments[name] for name in rule.arguments}
-                found.append(url_for(rule.endpoint, **values))
-    return sorted(found)
+    if len(answer.data) > LARGEST_BYTES and visit.address not in LARGER:
+        found.append(f"{len(answer.data)} bytes")
+    policy = answer.headers.get("Content-Security-Policy", "")
+    if "default-src 'none'" not in policy or "unsafe" in policy:
+        found.append(f"policy {policy!r}")
+    if answer.headers.get("Cache-Control") not in {"no-store", "private, no-cache"}:
+        found.append(f"kept as {answer.headers.get('Cache-Control')!r}")
+    if answer.headers.get("X-Content-Type-Options") != "nosniff":
+        found.append("its type may be guessed")
+    if INLINE.search(answer.text):
+        found.append("styles or scripts of its own")
+    tree = html.document_fromstring(answer.text)
+    if len(tree.xpath("//h1")) != 1 or not tree.xpath("//title")[0].text.strip():
+        found.append(f"{len(tree.xpath('//h1'))} headings of the first rank")
+    found += [f"the link {link!r} needs a script" for link in tree.xpath("//a/@href[. = '#' or . = '']")]
+    for form in tree.xpath("//form"):
+        if not form.xpath(".//button | .//input[@type = 'submit']"):
+            found.append(f"the form to {form.action!r} has no button")
+        if form.method == "POST" and not form.xpath(".//input[contains(@name, 'csrf_token')]"):
+            found.append(f"the form to {form.action!r} has no token")
+    found += [f"{address} is loaded" for address in tree.xpath("//@src[contains(., '//')]")]
+    return found
 
 
-def test_no_page_costs_more_than_twelve_statements(
-    app: Flask, client: FlaskClient, everything: dict[str, str]
-) -> None:
-    staff = app.test_client()
-    sign_in(client, "acme@tegoed.example")
-    sign_in(staff, "staff@tegoed.example")
-    more = ["/usage?period=previous", "/invoices?show=open", f"/invoices?after={everything['number']}"]
-    change = f"subscriptions/{everything['subscription_id']}/preview?plan=large&quantity=2"
-    more += [f"/{change}", f"/desk/customers/acme/{change}", "/desk/plans?code=large"]
-    costs: dict[str, list[str]] = {}
-    for address in [*pages(app, everything), *more]:
-        visitor = staff if address.startswith("/desk") else client
-        # What a process remembers, such as the catalogue of meters, is read by the first visit.
-        visitor.get(address)
+def test_every_page_is_cheap_and_small_and_needs_no_script(everything: Everything) -> None:
+    walk = Walk(everything)
+    wrong: dict[str, list[str]] = {}
+    for visit in walk.visits():
+        # What a process remembers, such as the catalogue of meters, was read by this visit.
         with counted() as sent:
-            answer = visitor.get(address)
-        assert answer.status_code in {200, 302}, f"{address}: {answer.status}"
-        costs[address] = sent
-
-    dear = {address: sent for address, sent in costs.items() if len(sent) > LIMIT}
-    assert not dear, "\n".join(f"{page}: {len(sent)}\n  " + "\n  ".join(sent) for page, sent in dear.items())
+            again = walk.visit(visit.address)
+        assert again.answer.status_code == 200, f"{visit.address}: {again.answer.status}"
+        found = faults(visit)
+        if len(sent) > next((most for page, most in DEARER.items() if visit.address.startswith(page)), LIMIT):
+            found.append(f"{len(sent)} statements:\n    " + "\n    ".join(sent))
+        if found:
+            wrong[visit.address] = found
+    assert not wrong, "\n".join(f"{page}: " + "\n  ".join(found) for page, found in wrong.items())
+    assert walk.dead == []
+    assert walk.missed() == set()
