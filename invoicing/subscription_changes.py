@@ -20,6 +20,7 @@ from app.ledger.service import Balance
 from app.money import MICROS_PER_CENT, micros_of_cents
 from invoicing import charge_documents, crediting, plans, subscriptions
 from invoicing.billing_terms import Terms, terms_of
+from invoicing.charge_documents import Document
 from invoicing.crediting import CreditWish
 from invoicing.lines import Line
 from invoicing.models import Invoice
@@ -64,7 +65,6 @@ class Quote:
     service: Service
     credits: tuple[Credited, ...]
     charges: tuple[Line, ...]
-    charge_net_cents: int
     charge_total_cents: int
     is_separate: bool
     credits_used_cents: int = 0
@@ -73,10 +73,6 @@ class Quote:
     # Of the credit: what pays invoices that are open, and what is left once all is settled.
     offset_cents: int = 0
     credits_left_cents: int = 0
-
-    @property
-    def credit_net_cents(self) -> int:
-        return sum(one.net_cents for one in self.credits)
 
     @property
     def credit_total_cents(self) -> int:
@@ -92,18 +88,22 @@ def quote(
     credited = (_credited(original, lines) for original, lines in credits_of(subscription, step))
     spans = _to_charge(step, terms)
     lines = tuple(span.line(treatment_for(customer, span.starts_on, span.service.product)) for span in spans)
-    totals = totals_of((line.treatment, line.net_cents) for line in lines)
+    owned = [(subscription.subscription_id, span) for span in spans]
+    # Each document rounds its VAT for itself; on a usage invoice all lines share that.
+    documents = list(documents_of(customer, owned, terms, subscriptions.today())) if terms.is_separate else []
+    totals = [document.prepared().totals for document in documents] or [
+        totals_of((line.treatment, line.net_cents) for line in lines)
+    ]
     made = Quote(
         effective_on=step.cut,
         ends_on=step.agreement.ends_on,
         service=step.agreement.service,
         credits=tuple(one for one in credited if one.total_cents),
         charges=lines,
-        charge_net_cents=totals.lines_cents,
-        charge_total_cents=totals.total_cents,
+        charge_total_cents=sum(one.total_cents for one in totals),
         is_separate=terms.is_separate,
     )
-    return _settled(customer, subscription, made, spans, terms)
+    return _settled(customer.customer_id, made, documents)
 
 
 def carry_out(
@@ -222,24 +222,20 @@ def _to_charge(step: Step, terms: Terms) -> list[Span]:
     return [span for span in spans if span.net_cents]
 
 
-def _settled(
-    customer: Customer, subscription: Subscription, made: Quote, spans: Sequence[Span], terms: Terms
-) -> Quote:
+def _settled(customer_id: int, made: Quote, documents: Sequence[Document]) -> Quote:
     """How credits and balance would settle it, document by document."""
-    balance = ledger.get_balance(customer.customer_id)
+    balance = ledger.get_balance(customer_id)
     # What is open of all invoices stands on the receivable.
     offset = min(micros_of_cents(made.credit_total_cents), max(0, balance.receivable_micros))
     left = balance.credits_micros + micros_of_cents(made.credit_total_cents) - offset
     balance = replace(balance, credits_micros=left)
     used = prepaid = due = 0
-    if terms.is_separate:
-        owned = [(subscription.subscription_id, span) for span in spans]
-        for document in documents_of(customer, owned, terms, subscriptions.today()):
-            settlement = charge_documents.settlement_of(document, balance)
-            used += settlement.credits_used_cents
-            prepaid += settlement.prepaid_cents
-            due += settlement.due_cents
-            balance = _after(balance, settlement.credits_used_cents, settlement.prepaid_cents)
+    for document in documents:
+        settlement = charge_documents.settlement_of(document, balance)
+        used += settlement.credits_used_cents
+        prepaid += settlement.prepaid_cents
+        due += settlement.due_cents
+        balance = _after(balance, settlement.credits_used_cents, settlement.prepaid_cents)
     return replace(
         made,
         credits_used_cents=used,

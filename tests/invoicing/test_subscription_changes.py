@@ -356,12 +356,18 @@ def test_whatever_is_changed_when_every_day_is_charged_once_at_its_price(
         day = date.fromordinal(day.toordinal() + later)
         hosting.on(day)
         key = {"Idempotency-Key": f"{reference}-{position}"}
+        wish = {"plan": plan, "quantity": quantity} if what == "change" else {"cancel": what}
+        shown = hosting.api.post(f"{path}/preview", json=wish)
+        before = {one.number for one in shop.invoices(reference)}
         if what == "change":
             hosting.api.patch(path, json={"plan": plan, "quantity": quantity})
         elif what == "resume":
             hosting.api.post(f"{path}/resume", json={}, headers=key)
         else:
             hosting.api.post(f"{path}/cancel", json={"when": what}, headers=key)
+        if shown.status_code == 200:
+            issued = [one for one in shop.invoices(reference) if one.number not in before]
+            assert_as_shown(shown.get_json(), issued)
     hosting.bill()
     db.session.rollback()
     assert_each_day_is_charged_once(customer_id)
@@ -371,6 +377,17 @@ def test_whatever_is_changed_when_every_day_is_charged_once_at_its_price(
     assert net == charged_cents(customer_id) >= 0
     assert shop.side(reference, Side.REVENUE) == net * 10_000
     assert shop.side(reference, Side.UNBILLED_USAGE) == 0
+
+
+def assert_as_shown(shown: dict[str, Any], issued: list[Invoice]) -> None:
+    """What a preview told is what came of it, to the cent, whatever it was settled with."""
+    notes = [one for one in issued if one.kind == "credit_note"]
+    bills = [one for one in issued if one.kind == "invoice"]
+    assert euros(shown["credit_total"]) == f"{sum(one.total_cents for one in notes) / 100:.2f}"
+    assert euros(shown["charge_total"]) == f"{sum(one.total_cents for one in bills) / 100:.2f}"
+    settled = sum(one.credits_used_cents for one in bills)
+    assert euros(shown["settled_with_credits"]) == f"{settled / 100:.2f}"
+    assert euros(shown["amount_due"]) == f"{sum(one.due_cents for one in bills) / 100:.2f}"
 
 
 def assert_each_day_is_charged_once(customer_id: int) -> None:
