@@ -10,7 +10,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.clock import utc_now
-from app.customers import auth, authenticators, closing, mailing, passwords, sign_in, user_sessions
+from app.customers import (
+    addressees,
+    auth,
+    authenticators,
+    closing,
+    mailing,
+    passwords,
+    sign_in,
+    user_sessions,
+)
 from app.customers.models import Customer, User
 from app.customers.people_models import Authenticator
 from app.customers.service import find_customer
@@ -104,6 +113,9 @@ def test_each_chooses_which_mails_they_get_a_copy_of(app: Flask, client: FlaskCl
     assert [one.email for one in mailing.readers(customer_id, "payments")] == [bo.email, billing.email]
     assert [one.email for one in mailing.readers(customer_id, "invoices")] == [billing.email]
     assert his.post("/account/notifications", data=data | {"topics": ["secrets"]}).status_code == 422
+    # The customer's own address, and those of the team who wanted a copy.
+    found = [one.email for one in addressees.recipients(acme(), "payments")]
+    assert found == ["acme@tegoed.example", bo.email, billing.email]
 
 
 def test_a_key_is_shown_once_to_its_owner_and_revoked(app: Flask, client: FlaskClient, owner: User) -> None:
