@@ -18,6 +18,7 @@ from app.customers import addressees, auth, key_scopes, team
 from app.customers.models import User
 from app.customers.roles import PERMISSIONS
 from app.db import db, in_unit_of_work, unit_of_work
+from app.reference.statements import API_KEY
 from tests.fixtures.outside import Sandbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.shop import AFTER_OCTOBER, Shop
@@ -143,7 +144,7 @@ def test_each_route_enforces_what_the_table_says(app: Flask) -> None:
         found: set[str] = set()
         while view is not None:
             found |= {str(vars(view)[auth.PERMISSION])} if auth.PERMISSION in vars(view) else set()
-            found |= {"key"} if vars(view).get(auth.API_KEY) else set()
+            found |= {"key"} if vars(view).get(API_KEY) else set()
             view = vars(view).get("__wrapped__")
         if kind in PERMISSIONS or kind == "key":
             assert found == {kind}, rule.endpoint

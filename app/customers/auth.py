@@ -248,7 +248,8 @@ def acting_for(user: User) -> tuple[Customer, str] | None:
         return viewed, "owner"
     mine = customers_of(user)
     chosen = [pair for pair in mine if pair[0].customer_id == session.get("customer_id")]
-    return (chosen or mine or [None])[0]
+    acting = chosen or mine
+    return acting[0] if acting else None
 
 
 def permitted(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -238,16 +238,17 @@ def remove(customer_id: int, user_id: int) -> None:
 
 
 def role_name(role: str) -> str:
-    return {"owner": gettext("Owner"), "billing": gettext("Billing"), "viewer": gettext("Viewer")}[role]
+    return str({"owner": gettext("Owner"), "billing": gettext("Billing"), "viewer": gettext("Viewer")}[role])
 
 
 def role_sentence(role: str) -> str:
     """What a role may do, to the person it is offered to."""
-    return {
+    sentences = {
         "owner": gettext("You may do everything: top up, pay, change mandates, details and the team."),
         "billing": gettext("You may top up and pay invoices, and see everything."),
         "viewer": gettext("You may see everything and change nothing."),
-    }[role]
+    }
+    return str(sentences[role])
 
 
 def _locked(customer_id: int) -> Customer:

@@ -15,7 +15,7 @@ from app.customers.models import User
 from app.db import db, in_unit_of_work
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.single_sign_on import CLIENT_ID, SignOnProvider
-from tests.portal.people import customer_with_user, enter, operator, token_of
+from tests.portal.people import customer_with_user, enter, operator, plain, token_of
 
 AT = "/sign-in/with/oidc"
 
@@ -213,7 +213,7 @@ def test_an_invitation_is_accepted_by_single_sign_on(
     acme, anna = customer_with_user("acme")
     in_unit_of_work(team.invite, acme, "nina@acme.example", "billing", by=anna)
     run_jobs()
-    token = str(smtp.messages[-1].get_body(("plain",)).get_content()).split("/invitation/")[1].split()[0]
+    token = plain(smtp.messages[-1]).split("/invitation/")[1].split()[0]
     sign_on.person = {"sub": "n-1", "email": "nina@gmail.example", "name": "Nina"}
 
     answer = sign_on.follow(client, client.get(f"{AT}?invitation={token}"))

@@ -1,6 +1,7 @@
 """People and customers for the tests of pages."""
 
 import re
+from email.message import EmailMessage
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -48,6 +49,13 @@ def enter(client: FlaskClient, user: User) -> None:
         name = user.get_id()
     with client.session_transaction() as session:
         session["_user_id"], session["_fresh"], session["session"] = name, True, secret
+
+
+def plain(message: EmailMessage) -> str:
+    """The text of a mail."""
+    part = message.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
 
 
 def token_of(page: TestResponse) -> str:

@@ -27,7 +27,7 @@ from app.db import db, in_unit_of_work
 from app.jobs import redis_connection
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.product import Clock
-from tests.portal.people import PASSWORD, customer_with_user, enter, member, token_of
+from tests.portal.people import PASSWORD, customer_with_user, enter, member, plain, token_of
 from tests.portal.people import sign_in as sign_in_by_form
 
 DETAILS = {
@@ -178,7 +178,7 @@ def test_an_owner_asks_to_be_closed_once_and_may_withdraw_it(
     run_jobs()
     (mail,) = smtp.messages
     assert mail["To"] == "support@tegoed.example"
-    assert "Too dear" in mail.get_body(("plain",)).get_content()
+    assert "Too dear" in plain(mail)
     customer_id = acme().customer_id
     assert closing.wish_of(customer_id)
     assert save(client, "/account/closing/withdraw", "/account/closing")[0] == 303
@@ -333,7 +333,7 @@ def test_a_forgotten_password_is_chosen_anew_by_a_link_that_works_once(
     assert ask(owner.email) == ask("nobody@tegoed.example")
     run_jobs()
     (mail,) = smtp.messages
-    found = re.search(r"(/password/choose/\S+)", mail.get_body(("plain",)).get_content())
+    found = re.search(r"(/password/choose/\S+)", plain(mail))
     assert found
     form = {"csrf_token": token_of(stranger.get(found[1]))}
     easy = stranger.post(
@@ -352,7 +352,7 @@ def test_a_password_link_expires_and_falls_with_a_change(
     def mailed() -> str:
         in_unit_of_work(passwords.send_link, owner.email)
         run_jobs()
-        found = re.search(r"(/password/choose/\S+)", smtp.messages[-1].get_body(("plain",)).get_content())
+        found = re.search(r"(/password/choose/\S+)", plain(smtp.messages[-1]))
         assert found
         return found[1]
 

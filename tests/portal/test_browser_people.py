@@ -10,7 +10,7 @@ from app.db import unit_of_work
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.single_sign_on import SignOnProvider
-from tests.portal.people import PASSWORD, customer_with_user, member
+from tests.portal.people import PASSWORD, customer_with_user, member, plain
 
 PAGES = {
     "account": "/account",
@@ -40,7 +40,7 @@ def test_the_peoples_pages_are_readable_everywhere(
         auth.create_customer_key(acme, "Our shop", "read", created_by=anna)
         team.invite(acme, "nina@acme.example", "viewer", by=anna)
     run_jobs()
-    text = str(smtp.messages[-1].get_body(("plain",)).get_content())
+    text = plain(smtp.messages[-1])
     invitation = "/invitation/" + text.split("/invitation/", 2)[1].split(maxsplit=1)[0]
     page.goto("/sign-in")
     page.click(f"button[name=locale][value={locale}]")

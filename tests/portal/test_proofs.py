@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from statistics import median
+from typing import Any
 
 import pytest
 from flask import Flask, url_for
@@ -43,7 +44,7 @@ def test_no_form_of_a_page_is_taken_without_its_token(app: Flask) -> None:
         kind = KIND_OF.get(rule.endpoint)
         if "POST" not in (rule.methods or ()) or kind in ("key", "hook", None):
             continue
-        values = {
+        values: dict[str, Any] = {
             name: made_up.get(type(rule._converters[name]).__name__.removesuffix("Converter").lower(), "x")
             for name in rule.arguments
         }

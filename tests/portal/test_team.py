@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from app.clock import utc_now
 from app.customers import sign_in, team
@@ -14,7 +15,7 @@ from app.customers.models import Membership, User
 from app.db import db, in_unit_of_work
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.product import Clock
-from tests.portal.people import customer_with_user, enter, member, token_of
+from tests.portal.people import customer_with_user, enter, member, plain, token_of
 
 PASSWORD = "a sentence that nobody guesses"
 
@@ -43,7 +44,7 @@ def role_of(customer_id: int, email: str) -> str | None:
 def link(smtp: Mailbox, run_jobs: Callable[..., int]) -> Callable[[], str]:
     def newest() -> str:
         run_jobs()
-        found = re.search(r"(/invitation/\S+)", smtp.messages[-1].get_body(("plain",)).get_content())
+        found = re.search(r"(/invitation/\S+)", plain(smtp.messages[-1]))
         assert found
         return found[1]
 
@@ -51,7 +52,10 @@ def link(smtp: Mailbox, run_jobs: Callable[..., int]) -> Callable[[], str]:
 
 
 def acme_of(user: User) -> int:
-    return db.session.scalars(db.select(Membership.customer_id).filter_by(user_id=user.user_id)).one()
+    found: int = db.session.scalars(
+        select(Membership.customer_id).where(Membership.user_id == user.user_id)
+    ).one()
+    return found
 
 
 def test_somebody_new_accepts_by_making_a_password(
