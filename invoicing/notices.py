@@ -41,6 +41,8 @@ def render(number: str) -> bool:
     """
     draft = _draft_of(number)
     db.session.rollback()
+    if draft is None:
+        return False
     return _finish(draft, problems_of(draft.xml, draft.profile), render_pdf(draft.html))
 
 
@@ -81,8 +83,11 @@ class _Draft:
     profile: Profile
 
 
-def _draft_of(number: str) -> _Draft:
+def _draft_of(number: str) -> _Draft | None:
+    """None for a document that another job has made: a sweep may have found it while it waited its turn."""
     invoice = reading.find(number)
+    if documents.PDF in documents.stored_kinds(invoice):
+        return None
     return _Draft(
         customer_id=invoice.customer_id,
         invoice_id=invoice.invoice_id,
