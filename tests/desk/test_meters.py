@@ -1,4 +1,4 @@
-"""The desk's pages of meters: making, changing, pricing; a price is tried for all or in one customer's list."""
+"""The desk's pages of meters: making, changing, pricing; a price is tried for all or in one list."""
 
 from datetime import UTC, datetime
 from typing import Any
