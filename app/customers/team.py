@@ -171,7 +171,7 @@ def find_invitation(token: str) -> tuple[Invitation, Customer]:
         customer_id = customer_of(invitation_id)
     except NotFound as error:
         raise InvitationEnded from error
-    found = db.session.get(Invitation, (customer_id, invitation_id))
+    found = db.session.get(Invitation, (customer_id, invitation_id), populate_existing=True)
     if found is None or not secrets.compare_digest(found.token_digest, digest(secret)):
         raise InvitationEnded
     if found.accepted_at or found.revoked_at or found.expires_at <= utc_now():
@@ -207,6 +207,8 @@ def join(customer_id: int, user: User, role: str) -> None:
 
 def accept_as_new(token: str, name: str, password: str | None, *, locale: str) -> User:
     """A new person, whose address the mailed link has proved. Raises InvitationEnded, SignInFirst."""
+    find_invitation(token)
+    _locked(customer_of(token.partition(".")[0]))
     invitation, _ = find_invitation(token)
     if sign_in.find_user(invitation.email) is not None:
         raise SignInFirst

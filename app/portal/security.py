@@ -61,6 +61,8 @@ def authenticator() -> ResponseReturnValue:
 @login_required
 def turn_on() -> ResponseReturnValue:
     """The recovery codes are shown in this answer, and never again."""
+    if authenticators.is_on(current_user.user_id):
+        return _back()
     form = ConfirmForm()
     if form.validate_on_submit():
         codes = in_unit_of_work(authenticators.confirm, _person(), form.code.data)

@@ -274,6 +274,9 @@ def test_two_steps_with_an_app_and_recovery_codes(
         )
         return browser.get("/account").status_code if step.status_code == 303 else 0
 
+    # Once it is on, nobody is shown the secret again, whatever they send.
+    again = client.post("/account/security/authenticator", data=form | {"code": "000000"})
+    assert (again.status_code, secret[:4] in again.text) == (303, False)
     # The code that turned it on has been used.
     assert second_step(totp.at(now)) == 0
     clock.travel_to(now + timedelta(seconds=60))

@@ -1,6 +1,7 @@
 """The team: invited by mail, tied by accepting, with roles that hold at once, and never without an owner."""
 
 import re
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -196,9 +197,56 @@ def test_who_is_removed_is_out_at_once(app: Flask, client: FlaskClient, owner: U
     assert his.get("/account/security").status_code == 200
 
 
+def test_one_link_used_at_once_by_two_people_lets_one_in(
+    app: Flask, client: FlaskClient, owner: User, link: Callable[[], str]
+) -> None:
+    acme = acme_of(owner)
+    _, bo = customer_with_user("globex")
+    _, kim = customer_with_user("initech")
+    send(client, "/team/invite", email="nina@acme.example", role="viewer")
+    token = link().removeprefix("/invitation/")
+    ready, verdicts = threading.Barrier(2), []
+
+    def accept(user_id: int) -> None:
+        with app.app_context():
+            ready.wait()
+            try:
+                in_unit_of_work(lambda: team.accept(token, db.session.get_one(User, user_id)))
+                verdicts.append("in")
+            except team.InvitationEnded:
+                verdicts.append("ended")
+            db.session.remove()
+
+    threads = [threading.Thread(target=accept, args=(user.user_id,)) for user in (bo, kim)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(verdicts) == ["ended", "in"]
+    assert len(team.members(acme)) == 2
+
+
 def test_two_owners_who_remove_each_other_at_once_leave_one(app: Flask, owner: User) -> None:
     acme = acme_of(owner)
     bo = member(acme, "owner", "bo@acme.example")
-    in_unit_of_work(team.remove, acme, bo.user_id)
-    with pytest.raises(team.LastOwner):
-        in_unit_of_work(team.remove, acme, owner.user_id)
+    ready, verdicts = threading.Barrier(2), []
+
+    def remove(user_id: int) -> None:
+        with app.app_context():
+            ready.wait()
+            try:
+                in_unit_of_work(team.remove, acme, user_id)
+                verdicts.append("removed")
+            except team.LastOwner:
+                verdicts.append("kept")
+            db.session.remove()
+
+    threads = [threading.Thread(target=remove, args=(user_id,)) for user_id in (owner.user_id, bo.user_id)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(verdicts) == ["kept", "removed"]
+    assert len(team.members(acme)) == 1
