@@ -20,14 +20,17 @@ from tests.bench import rows as bench
 from tests.bench.charge_latency import charge_latency
 from tests.bench.closing import close_month, close_ten_times_the_events
 from tests.bench.killed import killed
+from tests.bench.pages import pages
 from tests.bench.papers import pdfs, ubl
 from tests.bench.profile import profile_batches
 from tests.bench.rows import Row
 from tests.bench.stage import Stage, stage
 
 METERING: Final = ("batches", "singles", "one", "reads", "half", "latency", "stored", "profile")
+PAGES: Final = ("pages",)
 MONTH: Final = ("killed", "close", "close_events", "pdf", "ubl")
-PARTS: Final = METERING + MONTH
+PARTS: Final = METERING + PAGES + MONTH
+PAGE_EVENTS: Final = 2_000_000
 FULL_EVENTS: Final = 20_000_000
 DEFAULT_EVENTS: Final = 1_000_000
 DEFAULT_CUSTOMERS: Final = 20_000
@@ -88,6 +91,8 @@ def _measure(running: Stage, options: Options) -> tuple[list[Row], dict[str, flo
     profile: dict[str, float] = {}
     if set(options.parts) & set(METERING):
         profile = _metering(running, options, rows)
+    if "pages" in options.parts:
+        rows.extend(pages(running, PAGE_EVENTS))
     if set(options.parts) & set(MONTH):
         with running.app.app_context():
             _month(running, options, rows)
