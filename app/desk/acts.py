@@ -6,7 +6,7 @@ The entry is written in the act's own transaction; an act without one (a job sen
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, request, session
 from flask_babel import lazy_gettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
@@ -64,6 +64,7 @@ ACTS: Final[Mapping[str, LazyString]] = {
     "desk_meters.publish": lazy_gettext("Price published"),
     "desk_runs.retry": lazy_gettext("Invoice made again"),
     "desk_settings.save": lazy_gettext("Settings saved"),
+    "desk_people.tie": lazy_gettext("Sign-in linked"),
     "desk_staff.invite": lazy_gettext("Colleague invited"),
     "desk_staff.change_role": lazy_gettext("Role of a colleague changed"),
     "desk_staff.remove": lazy_gettext("Colleague removed"),
@@ -144,7 +145,11 @@ def _noted() -> None:
 
 
 def _note_rest(response: Response) -> Response:
+    """An act that needed no transaction is noted in one of its own; one that was refused is none."""
     if response.status_code < 400 and request.endpoint and is_act() and not g.get("act_is_noted"):
-        with unit_of_work():
-            pass
+        refused = any(kind == "danger" for kind, _ in session.get("_flashes", ()))
+        if not refused:
+            # Its commit comes by `_note_with_the_change`.
+            with unit_of_work():
+                pass
     return response

@@ -93,6 +93,7 @@ def test_nobody_approves_what_they_asked_for_themselves(desk: Desk) -> None:
 
     assert "somebody else must approve it" in desk.decide(desk.sam, "approve")
     assert desk.prepaid == 0
+    assert audit.entries(Filters(action="desk_adjustments.approve")) == []
 
 
 def test_declined_nothing_moves(desk: Desk) -> None:
