@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli, db, errors, headers, health, i18n, jobs, logs, provider_settings, schedule, sessions
 from app.config import Settings
@@ -32,12 +33,10 @@ from app.distribution import db_commands
 from app.ledger import api as ledger_api
 from app.ledger import cli as ledger_cli
 from app.ledger import holds
-from app.portal import pay, pay_links, pay_links_api, shell
+from app.portal import account, account_keys, pay, pay_links, pay_links_api, security, shell, team
 from app.reference import views as reference_views
 from app.schedule import Recurring
-from invoicing import api as invoicing_api
 from invoicing import (
-    archive_views,
     addressee_views,
     addressees_api,
     archive_views,
@@ -58,6 +57,7 @@ from invoicing import (
     subscriptions_api,
     vat_api,
 )
+from invoicing import api as invoicing_api
 from invoicing import cli as invoicing_cli
 from invoicing import service as invoicing
 from invoicing import views as invoicing_views
@@ -76,6 +76,9 @@ BLUEPRINTS = (
     health.blueprint,
     reference_views.blueprint,
     customers_views.blueprint,
+    password_views.blueprint,
+    invitation_views.blueprint,
+    single_sign_on_views.blueprint,
     desk_views.blueprint,
     desk_people.blueprint,
     desk_closing.blueprint,
@@ -103,6 +106,10 @@ BLUEPRINTS = (
     topups_views.blueprint,
     adding_views.blueprint,
     desk_top_ups.blueprint,
+    account.blueprint,
+    account_keys.blueprint,
+    security.blueprint,
+    team.blueprint,
     pay.blueprint,
     pay_links.blueprint,
     pay_links_api.blueprint,
@@ -169,6 +176,9 @@ def create_app(settings: Settings) -> Flask:
     """A WSGI application over these settings. Touches neither database nor network."""
     app = Flask("app")
     app.config["SECRET_KEY"] = settings.secret_key
+    if settings.trusted_proxies:
+        proxies = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     app.extensions["settings"] = settings
     logs.init_app(app)
     db.init_app(app, settings)
@@ -177,6 +187,7 @@ def create_app(settings: Settings) -> Flask:
     i18n.init_app(app, settings)
     errors.init_app(app)
     auth.init_app(app)
+    oidc.init_app(app, settings)
     sessions.init_app(app)
     headers.init_app(app)
     viewing.init_app(app)
