@@ -16,6 +16,7 @@ from app.api import (
     InvalidJson,
     RequestInProgress,
 )
+from app.customers.key_scopes import KeyScope
 from app.errors import AppError, Invalid, NotFound, TooLarge, Unauthorized, UnsupportedMediaType
 from app.reference.statements import (
     API_KEY,
@@ -202,7 +203,7 @@ def _problems(rule: Rule, view: Any, said: Description) -> dict[str, Any]:
 
 def _shared_problems(rule: Rule, view: Any, said: Description) -> Iterator[type[AppError]]:
     if vars(view).get(API_KEY):
-        yield Unauthorized
+        yield from (Unauthorized, KeyScope)
     if _ARGUMENT.search(rule.rule):
         yield NotFound
     if said.query is not None or said.takes:
