@@ -107,24 +107,30 @@ def _read(
     signed = case((Transfer.credit.in_(_SIDES), Transfer.amount_micros), else_=0) - case(
         (Transfer.debit.in_(_SIDES), Transfer.amount_micros), else_=0
     )
-    rows = (
-        select(
-            Transfer.number,
-            Transfer.kind,
-            Transfer.reference,
-            Transfer.created_at,
-            Transfer.balance_after_micros,
-            signed.label("signed_micros"),
-            local_day.label("day"),
-            island.label("island"),
-        )
-        .where(Transfer.customer_id == customer_id)
-        .where(or_(Transfer.debit.in_(_SIDES), Transfer.credit.in_(_SIDES)))
-    )
+    asked = [
+        Transfer.customer_id == customer_id,
+        or_(Transfer.debit.in_(_SIDES), Transfer.credit.in_(_SIDES)),
+    ]
     if before is not None:
-        rows = rows.where(Transfer.created_at < datetime.combine(before, time.min, settings().timezone))
+        asked.append(Transfer.created_at < datetime.combine(before, time.min, settings().timezone))
     if through is not None:
-        rows = rows.where(Transfer.number <= through)
+        asked.append(Transfer.number <= through)
+    rows = select(
+        Transfer.number,
+        Transfer.kind,
+        Transfer.reference,
+        Transfer.created_at,
+        Transfer.balance_after_micros,
+        signed.label("signed_micros"),
+        local_day.label("day"),
+        island.label("island"),
+    ).where(*asked)
+    if limit is not None and show != USAGE:
+        # Each of these is a row of its own, so the rows wanted begin no earlier than that many of them back.
+        alone = Transfer.kind.in_(KINDS[show]) if show else Transfer.kind != USAGE
+        earliest = select(Transfer.number).where(*asked, alone).order_by(Transfer.number.desc())
+        floor = earliest.offset(limit - 1).limit(1).scalar_subquery()
+        rows = rows.where(Transfer.number >= func.coalesce(floor, 0))
     each = rows.subquery()
     last = func.max(each.c.number)
     shown = each.c.kind.in_(KINDS[show]) if show else true()
