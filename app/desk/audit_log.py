@@ -178,9 +178,7 @@ def _url(entry: AuditEntry) -> str | None:
 
 def _changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
     before, after = entry.before or {}, entry.after or {}
-    changes = [
-        (name, _text(before.get(name), name), _text(after.get(name), name)) for name in before | after
-    ]
+    changes = [(name, _text(before.get(name), name), _text(after.get(name), name)) for name in before | after]
     return [change for change in changes if change[1] != change[2]]
 
 

@@ -52,10 +52,10 @@ def test_what_failed_is_listed_with_its_reason_and_made_again(
 ) -> None:
     settle = closing._settle
 
-    def fail_for_one(prepared: Any) -> Any:
+    def fail_for_one(prepared: Any, *more: Any) -> Any:
         if prepared.facts.customer_id == shop.customers["c2"]:
             raise RuntimeError("out of paper")
-        return settle(prepared)
+        return settle(prepared, *more)
 
     monkeypatch.setattr(closing, "_settle", fail_for_one)
     service.start_close(OCTOBER)

@@ -120,9 +120,7 @@ def figures():
         postgresql_include=["kind", "debit", "credit", "amount_micros"],
         postgresql_where=sa.text("kind <> 'usage'"),
     )
-    op.create_index(
-        "ix_top_up_failed", "top_up", ["ended_at"], postgresql_where=sa.text("status = 'failed'")
-    )
+    op.create_index("ix_top_up_failed", "top_up", ["ended_at"], postgresql_where=sa.text("status = 'failed'"))
     op.create_index(
         "ix_payment_method_revoked_at",
         "payment_method",
