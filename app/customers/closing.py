@@ -37,7 +37,7 @@ def ask(customer: Customer, reason: str, *, by: User) -> ClosingWish:
             "customer": customer,
             "by": by,
             "reason": reason,
-            "url": page_url(f"/desk/customers/{customer.reference}"),
+            "url": page_url(f"/desk/customers/{customer.reference}/close"),
         },
     )
     return wish

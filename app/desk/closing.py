@@ -4,6 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from app.customers import closing
 from app.customers.auth import operator_required
 from app.customers.service import find_customer
 from app.db import in_unit_of_work
@@ -20,7 +21,12 @@ def show(reference: str) -> str:
     """What closing would do, and the button that does it."""
     customer = find_customer(reference)
     prospect = topups.leaving_prospect(customer.customer_id)
-    return render_template("desk/close_customer.html", customer=customer, prospect=prospect)
+    return render_template(
+        "desk/close_customer.html",
+        customer=customer,
+        prospect=prospect,
+        wish=closing.wish_of(customer.customer_id),
+    )
 
 
 @blueprint.post("/customers/<reference>/close")

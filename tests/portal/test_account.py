@@ -27,7 +27,7 @@ from app.db import db, in_unit_of_work
 from app.jobs import redis_connection
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.product import Clock
-from tests.portal.people import PASSWORD, customer_with_user, enter, member, plain, token_of
+from tests.portal.people import PASSWORD, customer_with_user, enter, member, operator, plain, token_of
 from tests.portal.people import sign_in as sign_in_by_form
 
 DETAILS = {
@@ -181,6 +181,9 @@ def test_an_owner_asks_to_be_closed_once_and_may_withdraw_it(
     assert "Too dear" in plain(mail)
     customer_id = acme().customer_id
     assert closing.wish_of(customer_id)
+    staff = client.application.test_client()
+    enter(staff, operator())
+    assert "Too dear" in staff.get("/desk/customers/acme/close").text
     assert save(client, "/account/closing/withdraw", "/account/closing")[0] == 303
     db.session.rollback()
     assert closing.wish_of(customer_id) is None
