@@ -14,7 +14,6 @@ from app.customers.models import Customer
 from app.db import in_unit_of_work
 from invoicing import documents, metered, runs
 from invoicing.behind import numbers_behind
-from invoicing.behind import numbers_behind
 from invoicing.crediting import CreditWish, credit
 from invoicing.credits import move_to_balance as move_credits
 from invoicing.documents import PAID_PDF, PDF, XML, filename, held_documents, stored_kinds
@@ -91,7 +90,6 @@ __all__ = [
     "listed_json",
     "money_arrived",
     "money_left",
-    "numbers_behind",
     "month_of",
     "move_credits",
     "numbers_behind",

@@ -19,7 +19,15 @@ def downgrade():
     op.drop_index("ix_mail_message_bounced", table_name="mail_message")
     op.drop_column("mail_message", "bounce_reason")
     op.drop_column("mail_message", "bounced_at")
-    for table in ("vat_check", "vat_watch", "billing_addressee", "payer_account", "bank_entry_event", "bank_entry", "bank_import"):
+    for table in (
+        "vat_check",
+        "vat_watch",
+        "billing_addressee",
+        "payer_account",
+        "bank_entry_event",
+        "bank_entry",
+        "bank_import",
+    ):
         op.drop_table(table)
 
 
@@ -86,7 +94,9 @@ def bank():
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("entry_id", name="pk_bank_entry"),
-        sa.UniqueConstraint("account_iban", "entry_key", "part", name="uq_bank_entry_account_iban_entry_key_part"),
+        sa.UniqueConstraint(
+            "account_iban", "entry_key", "part", name="uq_bank_entry_account_iban_entry_key_part"
+        ),
     )
     op.create_index("ix_bank_entry_import_id", "bank_entry", ["import_id"], unique=False)
     op.create_index(

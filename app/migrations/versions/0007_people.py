@@ -40,9 +40,7 @@ def of_customer(table):
 def upgrade():
     op.add_column(
         "membership",
-        sa.Column(
-            "mail_topics", postgresql.JSONB(), nullable=False, server_default=sa.text("'[]'::jsonb")
-        ),
+        sa.Column("mail_topics", postgresql.JSONB(), nullable=False, server_default=sa.text("'[]'::jsonb")),
     )
     op.execute(BILLING_MAILS)
     keys()
@@ -54,9 +52,7 @@ def upgrade():
 def keys():
     op.add_column("api_key", sa.Column("customer_id", sa.BigInteger(), nullable=True))
     op.add_column("api_key", sa.Column("scope", sa.String(length=8), nullable=False, server_default="full"))
-    op.create_check_constraint(
-        op.f("ck_api_key_scope"), "api_key", "scope IN ('full', 'read', 'events')"
-    )
+    op.create_check_constraint(op.f("ck_api_key_scope"), "api_key", "scope IN ('full', 'read', 'events')")
     op.create_check_constraint(
         op.f("ck_api_key_scope_of_customer"), "api_key", "(scope = 'full') = (customer_id IS NULL)"
     )
