@@ -35,7 +35,7 @@ from invoicing.wording import gettext, month_and_year
 T = TypeVar("T")
 _log = structlog.get_logger("invoicing")
 # A chunk's customers wait for each other's postings, some hundredths of a second; a larger one gains little.
-CHUNK_SIZE: Final = 250
+CHUNK_SIZE: Final = 500
 _NOTHING_USED: Final = lazy_gettext("No usage in this period")
 
 

@@ -1,6 +1,5 @@
 """The documents of a close: PDFs beside one pdfkit call each, UBL, and whole documents by two workers."""
 
-import math
 import sys
 import threading
 import time
@@ -27,6 +26,14 @@ from tests.bench.workers import forget_jobs, workers
 PDFKIT_CALLS: Final = 20
 PATIENCE_SECONDS: Final = 1_200
 PAGES: Final = b"/Type /Page\n"
+# The first chunks of this month, of so many customers at least.
+_CHUNKS: Final = """
+SELECT run_id, position, size FROM (
+    SELECT run_id, position, cardinality(customer_ids) AS size, customer_ids[1] AS first,
+           sum(cardinality(customer_ids)) OVER (ORDER BY customer_ids[1]) AS so_far
+    FROM close_chunk WHERE customer_ids[1] >= %s) AS chunk
+WHERE so_far - size < %s ORDER BY first
+"""
 
 
 def pdfs(stage: Stage, month: Month, documents: int) -> list[Row]:
@@ -124,30 +131,22 @@ def _in_two_threads(pages: list[str]) -> None:
 def _whole(stage: Stage, month: Month, documents: int) -> float:
     """Documents per second by the jobs of the close, two workers at once."""
     with stage.connect() as connection:
-        found = connection.execute(
-            "SELECT run_id, cardinality(customer_ids) FROM close_chunk "
-            "WHERE customer_ids[1] = %s AND position = 0 ORDER BY started_at DESC LIMIT 1",
-            (month.first,),
-        ).fetchone()
-        if found is None:
-            sys.exit("no chunk of the close was found")
-        run_id, size = found[0], int(found[1])
+        found = connection.execute(_CHUNKS, (month.first, documents)).fetchall()
 
         def stored() -> int:
             row = connection.execute("SELECT count(*) FROM invoice_document WHERE kind = 'pdf'").fetchone()
             return int(row[0]) if row else 0
 
-        chunks, before = math.ceil(documents / size), stored()
+        expected, before = sum(int(size) for _, _, size in found), stored()
         with workers(stage.settings, ("bulk",), ("bulk",)):
             began = time.monotonic()
-            for position in range(chunks):
+            for run_id, position, _ in found:
                 enqueue("invoicing.jobs.render_chunk", str(run_id), position, queue="bulk")
-            all_made = before + chunks * size
-            if not wait_until(lambda: stored() >= all_made, timeout_seconds=PATIENCE_SECONDS):
-                sys.exit(f"only {stored()} documents were made")
+            if not wait_until(lambda: stored() >= before + expected, timeout_seconds=PATIENCE_SECONDS):
+                sys.exit(f"only {stored() - before} documents were made")
             seconds = time.monotonic() - began
     forget_jobs(stage.settings)
-    return chunks * size / seconds
+    return expected / seconds
 
 
 def _timed(work: Callable[[], object]) -> float:
