@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from redis import Redis
-from rq import Queue
+from rq import Queue, Worker
 
 from app.config import Settings
 from app.embedded import BASE_ENV
@@ -72,6 +72,19 @@ def workers(settings: Settings, *queues: Sequence[str]) -> Iterator[list[subproc
         for process in running:
             end(process, first=signal.SIGTERM)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def wait_until_idle(settings: Settings, running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Until these workers have nothing more in hand."""
+    pids = {process.pid for process in running}
+    with Redis.from_url(settings.redis_url) as redis:
+
+        def are_idle() -> bool:
+            mine = [worker for worker in Worker.all(connection=redis) if worker.pid in pids]
+            return all(worker.state == "idle" for worker in mine)
+
+        if not wait_until(are_idle, timeout_seconds=PATIENCE_SECONDS):
+            sys.exit("the workers do not come to rest")
 
 
 def forget_jobs(settings: Settings) -> None:
