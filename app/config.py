@@ -53,6 +53,7 @@ class MethodFee:
     percentage: Decimal
 
 
+ISSUE_ON = ("period_close", "payment")
 OVERLAY = "settings_overlay"
 FEE_METHODS = ("ideal", "creditcard", "bancontact", "paypal", "banktransfer", "directdebit")
 
@@ -106,6 +107,8 @@ class Settings:
     close_delay_hours: int = 2
     payment_term_days: int = 14
     small_due_micros: int = 1_000_000
+    # When what is due is invoiced: at the close, or when it is paid, after a payment request.
+    issue_on: str = "period_close"
     # Documents of subscriptions go out so many days before the days they are for.
     subscription_lead_days: int = 14
     # Due on the first of those days; else by the customer's payment term.
@@ -180,6 +183,7 @@ class Settings:
             (_is_http(self.public_url), "PUBLIC_URL: must be an http(s) URL"),
             (not self.vies_url or _is_http(self.vies_url), "VIES_URL: must be an http(s) URL"),
             (self.default_locale in ("nl", "en"), "DEFAULT_LOCALE: must be nl or en"),
+            (self.issue_on in ISSUE_ON, f"ISSUE_ON: must be {' or '.join(ISSUE_ON)}"),
             (self.currency == "EUR", "CURRENCY: only EUR is supported"),
             (0 <= self.subscription_lead_days <= 60, "SUBSCRIPTION_LEAD_DAYS: must be 0 to 60"),
             (0 < self.event_max_age_days <= 400, "EVENT_MAX_AGE_DAYS: must be 1 to 400"),

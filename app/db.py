@@ -103,10 +103,13 @@ def unit_of_work() -> Iterator[None]:
     # Reads before the unit of work began a transaction of their own; the new one must see the present.
     db.session.rollback()
     info["unit_of_work"] = True
+    info["before_commit"] = []
     info["after_commit"] = []
     info["unit_notes"] = {}
     try:
         yield
+        for action in cast("list[Callable[[], None]]", info["before_commit"]):
+            action()
         db.session.commit()
         waiting = cast("list[Callable[[], None]]", info["after_commit"])
     except BaseException:
@@ -114,10 +117,18 @@ def unit_of_work() -> Iterator[None]:
         raise
     finally:
         info.pop("unit_of_work", None)
+        info.pop("before_commit", None)
         info.pop("after_commit", None)
         info.pop("unit_notes", None)
     for action in waiting:
         action()
+
+
+def before_commit(action: Callable[[], None]) -> None:
+    """Run `action` as the last of the open unit of work, for what takes locks that all share."""
+    if not in_transaction():
+        raise RuntimeError("there is no unit of work to be the last of")
+    _info()["before_commit"].append(action)
 
 
 def after_commit(action: Callable[[], None]) -> None:

@@ -34,7 +34,7 @@ STATE: Final = "provider_settings"
 PROVIDER_NAMES: Final = frozenset(one.name for one in fields(Provider)) - {"creditor_name", "creditor_id"}
 SETTING_NAMES: Final = frozenset(
     {
-        "payment_term_days", "small_due_micros", "adjustment_limit_micros", "low_balance_micros",
+        "payment_term_days", "issue_on", "small_due_micros", "adjustment_limit_micros", "low_balance_micros",
         "dunning_upcoming_days", "dunning_reminder_days", "dunning_second_reminder_days",
         "dunning_late_fee_days", "dunning_final_demand_days", "dunning_grace_days", "dunning_suspends",
         "late_fee_business", "late_fee_consumer",

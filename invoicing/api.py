@@ -14,8 +14,8 @@ from app.errors import Invalid
 from app.reference.statements import Listed, describe
 from invoicing import api_shapes as shapes
 from invoicing import itemised, service
-from invoicing.errors import Held, InvalidPeriod, NothingToInvoice, Rendering, UnknownInvoice
-from invoicing.models import CREDIT_NOTE, INVOICE
+from invoicing.errors import Held, InvalidPeriod, NothingToInvoice, NotIssuedYet, Rendering, UnknownInvoice
+from invoicing.models import CREDIT_NOTE, INVOICE, PAYMENT_REQUEST
 from invoicing.service import STATUSES, Filters, Status
 
 blueprint = Blueprint("invoicing_api", __name__, url_prefix="/v1")
@@ -67,7 +67,7 @@ def read_pdf(number: str) -> ResponseReturnValue:
 
 @blueprint.get("/invoices/<number>.xml")
 @require_api_key
-@describe("application/xml", problems=(UnknownInvoice, Rendering, Held))
+@describe("application/xml", problems=(UnknownInvoice, Rendering, Held, NotIssuedYet))
 def read_xml(number: str) -> ResponseReturnValue:
     """Download an invoice as UBL: Peppol BIS Billing 3.0 for businesses, EN 16931 for consumers."""
     return file_response(number, service.XML)
@@ -75,7 +75,7 @@ def read_xml(number: str) -> ResponseReturnValue:
 
 @blueprint.get("/invoices/<number>/paid.pdf")
 @require_api_key
-@describe("application/pdf", problems=(UnknownInvoice, Rendering))
+@describe("application/pdf", problems=(UnknownInvoice, Rendering, NotIssuedYet))
 def read_paid_copy(number: str) -> ResponseReturnValue:
     """Download the copy of a paid invoice that says when and how it was paid."""
     return file_response(number, service.PAID_PDF)
@@ -129,10 +129,9 @@ def _statuses() -> frozenset[Status] | None:
 
 def _kind() -> str | None:
     given = request.args.get("kind")
-    if given not in (None, INVOICE, CREDIT_NOTE):
-        raise Invalid(
-            lazy_gettext("Choose one of: %(choices)s.", choices=f"{INVOICE}, {CREDIT_NOTE}"), field="kind"
-        )
+    kinds = (INVOICE, CREDIT_NOTE, PAYMENT_REQUEST)
+    if given not in (None, *kinds):
+        raise Invalid(lazy_gettext("Choose one of: %(choices)s.", choices=", ".join(kinds)), field="kind")
     return given
 
 

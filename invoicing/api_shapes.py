@@ -10,7 +10,7 @@ from app.reference.statements import Money
 from invoicing.status import Status
 
 AnyNumber = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
-Kind = Literal["invoice", "credit_note"]
+Kind = Literal["invoice", "credit_note", "payment_request"]
 Number = Annotated[str, Meta(examples=["F2026-000001"])]
 
 
@@ -68,6 +68,9 @@ class Invoice(Struct):
 
     number: Number
     kind: Kind
+    request_number: Annotated[
+        str | None, Meta(description="What it went by as a payment request, and can still be found by.")
+    ]
     status: Status
     customer: Reference
     period: InvoicePeriod
@@ -82,6 +85,7 @@ class Invoice(Struct):
     total: Money
     credits_used: Money
     prepaid: Money
+    paid_before_issue: Annotated[Money, Meta(description="Paid on payment request, before the issue.")]
     amount_due: Money
     credited: Annotated[Money, Meta(description="What credit notes took back so far.")]
     offset: Annotated[Money, Meta(description="Of a credit note: settled with what was unpaid.")]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import undefer
 from app.db import db
 from invoicing.documents import PDF, XML, filename, intact
 from invoicing.errors import NoDocuments
-from invoicing.models import Invoice, InvoiceDocument
+from invoicing.models import IS_ISSUED, Invoice, InvoiceDocument
 
 IN_MEMORY_BYTES: Final = 8 * 1024 * 1024
 _KINDS: Final = (PDF, XML)
@@ -22,7 +22,7 @@ def years(customer_id: int) -> list[int]:
     """The years in which the customer was sent a document, the latest first."""
     year = func.extract("year", Invoice.issue_date)
     rows = db.session.scalars(
-        select(year).where(Invoice.customer_id == customer_id).distinct().order_by(year.desc())
+        select(year).where(Invoice.customer_id == customer_id, IS_ISSUED).distinct().order_by(year.desc())
     )
     return [int(row) for row in rows]
 

@@ -232,7 +232,7 @@ def _attempt(key: Key) -> _Attempt | None:
         return None
     invoice = db.session.get_one(Invoice, key[:2])
     method = row.methods[row.tried] if row.tried < len(row.methods) else None
-    return _Attempt(invoice.number, row.amount_micros, method, row.tried)
+    return _Attempt(invoice.first_name, row.amount_micros, method, row.tried)
 
 
 def _charge(key: Key, attempt: _Attempt) -> str:

@@ -12,15 +12,17 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from uuid import UUID
 
-from invoicing.references import customer_id_of, invoice_number_of
+from invoicing.references import REQUEST_PATTERN, customer_id_of, invoice_number_of
 
 T = TypeVar("T")
 _RF_START: Final = re.compile(r"RF\s?\d", re.IGNORECASE)
 _GROUPS: Final = re.compile(r"[0-9A-Z]+")
 _RF_LENGTH: Final = 25
-_RF_INSIDE: Final = re.compile(r"RF\d{2}[FT]\d{1,20}")
+_RF_INSIDE: Final = re.compile(rf"RF\d{{2}}(?:[FT]\d{{1,20}}|B{REQUEST_PATTERN})")
 _OGM: Final = re.compile(r"(?<!\d)\d{3}\s?/\s?\d{4}\s?/\s?\d{5}(?!\d)")
 _NUMBER: Final = re.compile(r"(?<![0-9A-Z])F\s?(\d{4})\s?[-–—/.]?\s?(\d{6,})(?!\d)", re.IGNORECASE)
+
+_REQUEST: Final = re.compile(rf"(?<![0-9A-Z])B\s?[-–—]\s?({REQUEST_PATTERN})(?![0-9A-Z])", re.IGNORECASE)
 
 
 class Rule(StrEnum):
@@ -51,11 +53,12 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenInvoice:
-    """An invoice and what is still to be paid of it, in micros."""
+    """An invoice and what is still to be paid of it, in micros; `names`: all that payments may call it."""
 
     number: str
     customer_id: int
     outstanding_micros: int
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,8 @@ def _from_groups(text: str) -> Iterator[str]:
 def _numbers(text: str) -> Iterator[str]:
     for year, digits in _NUMBER.findall(text):
         yield f"F{year}-{digits}"
+    for name in _REQUEST.findall(text):
+        yield f"B-{name.upper()}"
 
 
 def _once(values: Iterable[T]) -> tuple[T, ...]:

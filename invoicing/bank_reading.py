@@ -11,7 +11,7 @@ from app.db import db
 from invoicing.bank_booking import UnknownEntry
 from invoicing.bank_matching import Clues, Incoming, Known, Moved, OpenInvoice
 from invoicing.bank_models import BankEntry, BankImport, PayerAccount
-from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceNumber
+from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceNumber, is_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ def known_of(clues: Iterable[Clues], ibans: Iterable[str]) -> dict[str, Known]:
     invoices = _invoices(owners, paying) if owners or paying else []
     return {
         iban: Known(
-            invoices={one.number: one for one in invoices if one.number in owners},
+            invoices={name: one for one in invoices for name in one.names if name in owners},
             customers=frozenset(key for key, one in customers.items() if one.status == "active"),
             payers=frozenset(payers.get(iban, ())),
             open_of_payers=tuple(
@@ -142,10 +142,10 @@ def _owners(numbers: set[str], ibans: list[str]) -> list[tuple[str, str, int]]:
 
 def _invoices(owners: Mapping[str, int], paying: set[int]) -> list[OpenInvoice]:
     """Invoices that are named, and all open ones of customers whose account pays; the oldest first."""
-    is_named = Invoice.customer_id.in_(set(owners.values())) & Invoice.number.in_(owners)
+    named = Invoice.customer_id.in_(set(owners.values())) & is_named(owners)
     rows = db.session.scalars(
         select(Invoice)
-        .where(Invoice.kind == INVOICE, is_named | (Invoice.customer_id.in_(paying) & UNPAID))
+        .where(Invoice.kind == INVOICE, named | (Invoice.customer_id.in_(paying) & UNPAID))
         .order_by(Invoice.issued_at, Invoice.number)
     )
     return [open_invoice_of(invoice) for invoice in rows]
@@ -153,7 +153,10 @@ def _invoices(owners: Mapping[str, int], paying: set[int]) -> list[OpenInvoice]:
 
 def open_invoice_of(invoice: Invoice) -> OpenInvoice:
     return OpenInvoice(
-        number=invoice.number, customer_id=invoice.customer_id, outstanding_micros=invoice.outstanding_micros
+        number=invoice.number,
+        customer_id=invoice.customer_id,
+        outstanding_micros=invoice.outstanding_micros,
+        names=invoice.names,
     )
 
 

@@ -22,12 +22,12 @@ from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import cents_of_micros, micros_of_cents
-from invoicing import settlement, write_offs
+from invoicing import payment_requests, settlement, write_offs
 from invoicing.credit_shares import Left, left_of, of_lines, shares_of
 from invoicing.errors import CreditTooLarge, NothingToCredit
 from invoicing.issuing import buyer, seller
 from invoicing.lines import Line
-from invoicing.models import CREDIT_NOTE, INVOICE, Invoice, InvoiceLine, InvoiceNumber, InvoiceTax
+from invoicing.models import CREDIT_NOTE, INVOICE, Invoice, InvoiceLine, InvoiceNumber, InvoiceTax, is_named
 from invoicing.numbering import take_numbers
 from invoicing.reading import find
 from invoicing.tax import Treatment
@@ -86,6 +86,9 @@ def begin(wish: CreditWish) -> Begun:
     reason = _reason(wish.reason)
     original = _locked(find(wish.number).customer_id, wish.number)
     customer_id = original.customer_id
+    if original.is_request:
+        # A credit note names an invoice.
+        payment_requests.issue([original])
     if wish.lines:
         content = _of_lines(original, wish.lines)
         if original.kind != INVOICE or not content.totals.total_cents:
@@ -124,7 +127,7 @@ def _made_before(customer_id: int, request_key: str) -> Invoice | None:
 def _locked(customer_id: int, number: str) -> Invoice:
     return db.session.scalars(
         select(Invoice)
-        .where(Invoice.customer_id == customer_id, Invoice.number == number)
+        .where(Invoice.customer_id == customer_id, is_named([number]))
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one()
@@ -286,6 +289,7 @@ def _note(original: Invoice, credit_id: UUID, totals: Totals) -> Invoice:
 def finish(begun: Begun) -> Invoice:
     """Write the document; its number is the transaction's last lock."""
     note, content = begun.note, begun.content
+    payment_requests.issue_settled()
     note.number = take_numbers(CREDIT_NOTE, note.issue_date.year, 1)[0]
     db.session.add(note)
     db.session.flush()

@@ -3,24 +3,36 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import exists, select
+from sqlalchemy import case, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import undefer
 
 from app.clock import utc_now
 from app.db import db
-from invoicing.errors import Held, Rendering
-from invoicing.models import HeldDocument, Invoice, InvoiceDocument
+from invoicing.errors import Held, NotIssuedYet, Rendering
+from invoicing.models import IS_ISSUED, HeldDocument, Invoice, InvoiceDocument
 
 PDF: Final = "pdf"
 XML: Final = "xml"
 # The second rendering of a paid invoice, which says when and how it was paid.
 PAID_PDF: Final = "paid_pdf"
-CONTENT_TYPES: Final = {PDF: "application/pdf", XML: "application/xml", PAID_PDF: "application/pdf"}
+# What asked for the money before there was an invoice.
+REQUEST_PDF: Final = "request_pdf"
+CONTENT_TYPES: Final = {
+    PDF: "application/pdf",
+    XML: "application/xml",
+    PAID_PDF: "application/pdf",
+    REQUEST_PDF: "application/pdf",
+}
 
 
 class DocumentDamaged(RuntimeError):
     """Stored bytes that are not those that were stored."""
+
+
+def kind_of_paper(invoice: Invoice) -> str:
+    """Which of the files the document on paper is now."""
+    return REQUEST_PDF if invoice.is_request else PDF
 
 
 def store(invoice: Invoice, kind: str, content: bytes) -> bool:
@@ -43,7 +55,13 @@ def store(invoice: Invoice, kind: str, content: bytes) -> bool:
 
 
 def find(invoice: Invoice, kind: str = PDF) -> InvoiceDocument:
-    """A stored file with its bytes, checked against their hash. Raises Rendering, Held, DocumentDamaged."""
+    """A stored file with its bytes, checked against their hash. The PDF of a request is the request's.
+
+    Raises Rendering, Held, DocumentDamaged, and of a request NotIssuedYet for what only an invoice has.
+    """
+    if invoice.is_request and kind not in (PDF, REQUEST_PDF):
+        raise NotIssuedYet
+    kind = kind_of_paper(invoice) if kind == PDF else kind
     document = db.session.get(
         InvoiceDocument,
         (invoice.customer_id, invoice.invoice_id, kind),
@@ -73,10 +91,18 @@ def stored_kinds(invoice: Invoice) -> list[str]:
     return [kind for kind in CONTENT_TYPES if kind in kinds]
 
 
+def mailed_kinds(invoice: Invoice) -> list[str]:
+    """Which of the stored files a mail about the document brings."""
+    wanted = {REQUEST_PDF} if invoice.is_request else {PDF, XML}
+    return [kind for kind in stored_kinds(invoice) if kind in wanted]
+
+
 def filename(invoice: Invoice, kind: str = PDF) -> str:
     """The file's name: the paid copy says that it is one, in the document's language."""
     if kind == PAID_PDF:
         return f"{invoice.number}-{'betaald' if invoice.locale == 'nl' else 'paid'}.pdf"
+    if kind == REQUEST_PDF:
+        return f"{invoice.request_number}.pdf"
     return f"{invoice.number}.{kind}"
 
 
@@ -124,11 +150,11 @@ def held_documents(limit: int = 200) -> list[tuple[Invoice, HeldDocument]]:
 
 
 def without_document(limit: int, customer_ids: list[int] | None = None) -> list[Invoice]:
-    """Issued documents whose PDF is still to be made, the oldest first."""
+    """Documents whose PDF is still to be made, the oldest first; a request's is not its invoice's."""
     made = exists().where(
         InvoiceDocument.customer_id == Invoice.customer_id,
         InvoiceDocument.invoice_id == Invoice.invoice_id,
-        InvoiceDocument.kind == PDF,
+        InvoiceDocument.kind == case((IS_ISSUED, PDF), else_=REQUEST_PDF),
     )
     query = select(Invoice).where(~made).order_by(Invoice.issued_at, Invoice.number).limit(limit)
     if customer_ids is not None:

@@ -150,7 +150,8 @@ def _cases(customer_id: int, today: date, only: UUID | None = None) -> list[_Cas
             {Step(row.step): row.done_on for row in done.get(listed.invoice.invoice_id, [])},
         )
         for listed in with_status(invoices)
-        if documents.PDF in documents.stored_kinds(listed.invoice) and not documents.is_held(listed.invoice)
+        if documents.kind_of_paper(listed.invoice) in documents.stored_kinds(listed.invoice)
+        and not documents.is_held(listed.invoice)
     ]
 
 
@@ -245,6 +246,7 @@ def _letter(case: _Case, step: Step, fee_cents: int, today: date) -> dunning_wor
         is_consumer=case.facts.is_consumer,
         fee_cents=fee_cents,
         then_on=then_on,
+        is_request=invoice.is_request,
     )
 
 
@@ -265,6 +267,6 @@ def _send(case: _Case, letter: dunning_words.Letter) -> None:
             "seller": invoice.seller,
             "reference": spaced(payment_reference(invoice) or invoice.number),
         },
-        attachments=[attached(invoice, documents.PDF)],
+        attachments=[attached(invoice, documents.kind_of_paper(invoice))],
         dedupe_key=f"{MAIL_TEMPLATE}-{invoice.number}-{letter.step.value}",
     )

@@ -32,10 +32,16 @@ class Letter:
     is_consumer: bool
     fee_cents: int = 0
     then_on: date | None = None
+    # It asks for the money of a payment request, which is no invoice yet.
+    is_request: bool = False
     suspends: bool = True
 
 
 def subject(letter: Letter) -> str:
+    return _subject_of_request(letter) if letter.is_request else _subject_of_invoice(letter)
+
+
+def _subject_of_invoice(letter: Letter) -> str:
     number = letter.number
     if letter.step is Step.UPCOMING:
         return gettext(
@@ -56,18 +62,42 @@ def subject(letter: Letter) -> str:
     return gettext("Your account is suspended: invoice %(number)s is unpaid", number=number)
 
 
+def _subject_of_request(letter: Letter) -> str:
+    number = letter.number
+    if letter.step is Step.UPCOMING:
+        day = long_day(letter.due_date)
+        return gettext("Payment request %(number)s is to be paid by %(date)s", number=number, date=day)
+    if letter.step is Step.REMINDER:
+        return gettext("Reminder: payment request %(number)s is unpaid", number=number)
+    if letter.step is Step.SECOND_REMINDER:
+        return gettext("Second reminder: payment request %(number)s", number=number)
+    if letter.step is Step.LATE_FEE:
+        fee = cents_text(letter.fee_cents)
+        return gettext("Payment request %(number)s: a fee of %(fee)s for paying late", number=number, fee=fee)
+    if letter.step is Step.FINAL_DEMAND:
+        return gettext("Final demand: payment request %(number)s", number=number)
+    return gettext("Your account is suspended: payment request %(number)s is unpaid", number=number)
+
+
 def paragraphs(letter: Letter) -> list[str]:
     """The letter's sentences: what is so, and what happens next."""
     amount, due = money(letter.outstanding_micros), long_day(letter.due_date)
     facts = {"number": letter.number, "amount": amount, "date": due}
     if letter.step is Step.UPCOMING:
         return [
-            gettext("Invoice %(number)s of %(amount)s is to be paid by %(date)s.", **facts),
+            gettext("Payment request %(number)s of %(amount)s is to be paid by %(date)s.", **facts)
+            if letter.is_request
+            else gettext("Invoice %(number)s of %(amount)s is to be paid by %(date)s.", **facts),
             gettext("Have you paid already? Then you don't need to do anything."),
         ]
     unpaid = gettext(
         "Invoice %(number)s was to be paid by %(date)s. %(amount)s of it is still unpaid.", **facts
     )
+    if letter.is_request:
+        unpaid = gettext(
+            "Payment request %(number)s was to be paid by %(date)s. %(amount)s of it is still unpaid.",
+            **facts,
+        )
     if letter.step is Step.REMINDER:
         return [unpaid, gettext("Have you paid already? Then you don't need to do anything.")]
     if letter.step is Step.SECOND_REMINDER:
@@ -75,6 +105,13 @@ def paragraphs(letter: Letter) -> list[str]:
     if letter.step is Step.LATE_FEE:
         return [
             gettext(
+                "Because payment request %(number)s was not paid in time, we charge a fee of %(fee)s, "
+                "without VAT.",
+                number=letter.number,
+                fee=cents_text(letter.fee_cents),
+            )
+            if letter.is_request
+            else gettext(
                 "Because invoice %(number)s was not paid in time, we charge a fee of %(fee)s, without VAT.",
                 number=letter.number,
                 fee=cents_text(letter.fee_cents),

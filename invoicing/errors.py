@@ -79,3 +79,10 @@ class NothingToInvoice(NotFound):
 class NoDocuments(NotFound):
     code = "no_documents"
     title = lazy_gettext("There are no documents of this year.")
+
+
+class NotIssuedYet(Conflict):
+    """It is asked for and becomes an invoice when it is paid."""
+
+    code = "not_issued_yet"
+    title = lazy_gettext("This is a payment request. The invoice follows when it has been paid.")

@@ -28,6 +28,12 @@ class Event:
 
 def events_of(invoice: Invoice) -> list[Event]:
     events = [Event(invoice.issued_at, gettext("Made and recorded"))]
+    if invoice.requested_at is not None:
+        asked = Event(
+            invoice.requested_at,
+            gettext("Asked for by payment request %(number)s", number=invoice.request_number),
+        )
+        events = [asked] if invoice.is_request else [asked, *events]
     events += [
         _mailed(message)
         for message in mail.mail_log(customer_id=invoice.customer_id, limit=200)

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from app.config import settings
 from app.customers.models import Customer
 from app.db import copy_rows
+from invoicing import payment_requests
 from invoicing.billing import Prepared
 from invoicing.due import Settlement
 from invoicing.lines import Line
@@ -51,17 +52,26 @@ class Issued:
 
 
 def issue(settled: Iterable[Settled], *, now: datetime, issue_date: date) -> list[Issued]:
-    """Write the documents, and give them their numbers as the last locks of the transaction."""
+    """Write the documents, and give them their numbers as the last locks of the transaction.
+
+    What is to be paid before it is issued is written as a payment request.
+    """
     waiting = list(settled)
     if not waiting:
         return []
     printed = seller()
     documents = [_document(one, uuid4(), printed, now, issue_date) for one in waiting]
+    corrected = [(row["customer_id"], row["original_number"]) for row in documents if row["original_number"]]
     lines = [line for one, row in zip(waiting, documents, strict=True) for line in _lines(one, row)]
     taxes = [tax for one, row in zip(waiting, documents, strict=True) for tax in _taxes(one, row)]
     # All is ready: the series is locked for the time of writing it down.
+    numbers = payment_requests.numbers_for(corrected)
+    for row in documents:
+        row["original_number"] = numbers.get(
+            (row["customer_id"], row["original_number"]), row["original_number"]
+        )
     for kind in (INVOICE, CREDIT_NOTE):
-        numbered = [row for row in documents if row["kind"] == kind]
+        numbered = [row for row in documents if row["kind"] == kind and not row["request_number"]]
         for row, number in zip(numbered, take_numbers(kind, issue_date.year, len(numbered)), strict=True):
             row["number"] = number
     copy_rows(Invoice, documents)
@@ -76,6 +86,7 @@ def issue(settled: Iterable[Settled], *, now: datetime, issue_date: date) -> lis
 def draft(one: Settled, *, now: datetime, issue_date: date) -> Invoice:
     """The document as it would be issued, without a number and in no table: to be looked at."""
     document = _document(one, uuid4(), seller(), now, issue_date)
+    document |= {"number": "", "request_number": None, "requested_at": None}
     made = Invoice(**document, credited_cents=0, offset_cents=0)
     made.to_credits_cents = 0
     made.lines = [InvoiceLine(**line) for line in _lines(one, document)]
@@ -101,10 +112,13 @@ def _document(
     sign = one.prepared.sign
     terms = (one.term_days, one.customer.payment_term_days, settings().payment_term_days)
     days = next(term for term in terms if term is not None)
+    request = (
+        payment_requests.new_name() if payment_requests.asks_first(one.kind, settlement.due_cents) else None
+    )
     return {
         "customer_id": facts.customer_id,
         "invoice_id": invoice_id,
-        "number": "",
+        "number": request or "",
         "kind": one.kind,
         "close_key": facts.period_start.isoformat() if one.closes_period else None,
         "period_start": facts.period_start,
@@ -112,6 +126,8 @@ def _document(
         "issue_date": issue_date,
         "due_date": one.due_date or issue_date + timedelta(days=days),
         "issued_at": now,
+        "request_number": request,
+        "requested_at": now if request else None,
         "currency": one.customer.currency,
         "locale": one.customer.locale,
         "seller": printed,

@@ -14,8 +14,9 @@ from app.errors import Conflict
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import micros_of_cents
+from invoicing import payment_requests
 from invoicing.dunning_models import LateFee
-from invoicing.models import Invoice
+from invoicing.models import Invoice, is_named
 from invoicing.reasons import checked_reason
 
 
@@ -60,7 +61,7 @@ def waive(customer_id: int, number: str, reason: str) -> None:
     ledger.lock_balance(customer_id)
     invoice = db.session.scalars(
         select(Invoice)
-        .where(Invoice.customer_id == customer_id, Invoice.number == number)
+        .where(Invoice.customer_id == customer_id, is_named([number]))
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one()
@@ -84,6 +85,8 @@ def waive(customer_id: int, number: str, reason: str) -> None:
     db.session.flush()
     if invoice.outstanding_micros == 0:
         invoice.settled_at = utc_now()
+        if invoice.is_request:
+            payment_requests.settled(invoice)
 
 
 def _reference(invoice: Invoice) -> str:

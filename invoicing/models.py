@@ -3,6 +3,7 @@
 Parties, texts and rates are snapshots. Money printed on a document is whole cents, money that moves micros.
 """
 
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -12,6 +13,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     Date,
     ForeignKeyConstraint,
     Index,
@@ -23,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -32,10 +35,16 @@ from app.db import Micros, Model, UtcDateTime
 
 INVOICE: Final = "invoice"
 CREDIT_NOTE: Final = "credit_note"
+# What an invoice is called to the outside while it is only asked for: it has no number of a series yet.
+PAYMENT_REQUEST: Final = "payment_request"
 
 
 class Invoice(Model):
-    """An issued invoice or credit note. A credit note's amounts are positive: what the customer gets back."""
+    """An issued invoice or credit note. A credit note's amounts are positive: what the customer gets back.
+
+    Where the provider issues on payment, an invoice begins as a payment request: all of it but the number
+    and the day of issue is frozen, and until it is issued its own name stands in the number's place.
+    """
 
     __tablename__ = "invoice"
 
@@ -54,6 +63,11 @@ class Invoice(Model):
     locale: Mapped[str] = mapped_column(String(2))
     seller: Mapped[dict[str, Any]] = mapped_column(JSONB)
     buyer: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    # Of what was asked for before it was issued: its name then, which keeps naming it, and when.
+    request_number: Mapped[str | None] = mapped_column(String(32))
+    requested_at: Mapped[UtcDateTime | None]
+    # What of the due had been paid when the invoice was issued.
+    paid_first_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     original_number: Mapped[str | None] = mapped_column(String(32))
     reason: Mapped[str | None] = mapped_column(Text)
 
@@ -88,6 +102,7 @@ class Invoice(Model):
     __table_args__ = (
         PrimaryKeyConstraint("customer_id", "invoice_id"),
         UniqueConstraint("customer_id", "number"),
+        UniqueConstraint("customer_id", "request_number"),
         UniqueConstraint("customer_id", "close_key"),
         UniqueConstraint("customer_id", "request_key"),
         ForeignKeyConstraint(["customer_id"], ["customer.customer_id"], ondelete="RESTRICT"),
@@ -97,6 +112,8 @@ class Invoice(Model):
             "total_cents = credits_used_cents + prepaid_cents + due_cents + offset_cents + to_credits_cents",
             name="settlement",
         ),
+        CheckConstraint("paid_first_cents BETWEEN 0 AND due_cents", name="paid_first_within_due"),
+        CheckConstraint("(request_number IS NULL) = (requested_at IS NULL)", name="requested"),
         CheckConstraint("credited_cents BETWEEN 0 AND total_cents", name="credited_within_total"),
         CheckConstraint(
             "settled_micros >= 0 AND written_off_micros >= 0 AND late_fee_cents >= 0 "
@@ -120,12 +137,42 @@ class Invoice(Model):
         claim_cents = self.due_cents + (self.late_fee_cents or 0)
         return claim_cents * 10_000 - self.settled_micros - (self.written_off_micros or 0)
 
+    @property
+    def is_request(self) -> bool:
+        """Whether it is asked for and not issued yet: no invoice."""
+        return self.request_number is not None and self.number == self.request_number
+
+    @property
+    def asked_cents(self) -> int:
+        """What the document asks for: what was due, less what had been paid when it was issued."""
+        return self.due_cents - (self.paid_first_cents or 0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it goes by: its number, and the name that it was asked for with."""
+        return tuple(dict.fromkeys((self.number, self.request_number or self.number)))
+
+    @property
+    def first_name(self) -> str:
+        """What it went by from its beginning; its payment reference is made of it, and stays."""
+        return self.request_number or self.number
+
 
 # Whether anything of an invoice is to be paid, as the index of unpaid ones knows it.
 UNPAID: Final = (
     Invoice.settled_micros + Invoice.written_off_micros
     < (Invoice.due_cents + Invoice.late_fee_cents) * 10_000
 )
+
+
+# Whether a document is an issued one: no request that waits for its money.
+IS_ISSUED: Final = Invoice.number.is_distinct_from(Invoice.request_number)
+
+
+def is_named(names: Collection[str]) -> ColumnElement[bool]:
+    """Whether a document goes, or went, by one of these names."""
+    wanted = list(names)
+    return or_(Invoice.number.in_(wanted), Invoice.request_number.in_(wanted))
 
 
 class InvoiceLine(Model):

@@ -7,16 +7,20 @@ from uuid import UUID
 
 import structlog
 
+from app.config import settings
 from app.customers import addressees
 from app.db import db, in_unit_of_work
 from app.mail import Attachment, MailMessage
 from app.pdf import PdfBatch, PdfNotMade, render_pdf
-from invoicing import documents, paper, reading, telling, wording
+from invoicing import documents, paid_by, paper, reading, telling, wording
 from invoicing.models import CREDIT_NOTE, Invoice
+from invoicing.references import spaced
+from invoicing.shapes import payment_reference
 from invoicing.ubl.document import profile as profile_of_document
 from invoicing.ubl.document import xml_of
 from invoicing.ubl.profiles import Profile
 from invoicing.ubl.rules import problems_of
+from topups import service as topups
 
 _log = structlog.get_logger("invoicing")
 
@@ -43,7 +47,7 @@ def render(number: str) -> bool:
     db.session.rollback()
     if draft is None:
         return False
-    return _finish(draft, problems_of(draft.xml, draft.profile), render_pdf(draft.html))
+    return _finish(draft, _problems(draft), render_pdf(draft.html))
 
 
 def render_many(numbers: Sequence[str]) -> list[str]:
@@ -62,7 +66,7 @@ def _render_batch(numbers: Sequence[str], failed: list[str]) -> None:
     db.session.rollback()
     with PdfBatch([draft.html for draft in drafts]) as batch:
         # While the programs print, this process checks.
-        found = [_attempt(failed, one.number, problems_of, one.xml, one.profile) for one in drafts]
+        found = [_attempt(failed, one.number, _problems, one) for one in drafts]
         pdfs = batch.files()
     for draft, problems, pdf in zip(drafts, found, pdfs, strict=True):
         if isinstance(pdf, PdfNotMade):
@@ -78,24 +82,30 @@ class _Draft:
     customer_id: int
     invoice_id: UUID
     number: str
+    paper: str
     html: str
-    xml: bytes
-    profile: Profile
+    xml: tuple[bytes, Profile] | None
 
 
 def _draft_of(number: str) -> _Draft | None:
     """None for a document that another job has made: a sweep may have found it while it waited its turn."""
     invoice = reading.find(number)
-    if documents.PDF in documents.stored_kinds(invoice):
+    kind = documents.kind_of_paper(invoice)
+    if kind in documents.stored_kinds(invoice):
         return None
     return _Draft(
         customer_id=invoice.customer_id,
         invoice_id=invoice.invoice_id,
         number=number,
-        html=paper.html_of(invoice),
-        xml=xml_of(invoice),
-        profile=profile_of_document(invoice),
+        paper=kind,
+        html=paper.html_of(invoice, paid_by.before_issue(invoice)),
+        # A payment request is no invoice, also not for programs.
+        xml=None if invoice.is_request else (xml_of(invoice), profile_of_document(invoice)),
     )
+
+
+def _problems(draft: _Draft) -> list[str]:
+    return [] if draft.xml is None else problems_of(*draft.xml)
 
 
 def _attempt(
@@ -117,7 +127,9 @@ def _note_failure(failed: list[str], number: str, error: Exception) -> None:
 
 
 def _finish(draft: _Draft, problems: list[str], pdf: bytes) -> bool:
-    files = {documents.PDF: pdf} | ({} if problems else {documents.XML: draft.xml})
+    files = {draft.paper: pdf}
+    if draft.xml is not None and not problems:
+        files[documents.XML] = draft.xml[0]
     return in_unit_of_work(_store_and_mail, draft.customer_id, draft.invoice_id, files, problems)
 
 
@@ -143,13 +155,18 @@ def send_without_xml(number: str) -> None:
 
 def _store_and_mail(customer_id: int, invoice_id: UUID, files: dict[str, bytes], problems: list[str]) -> bool:
     invoice = db.session.get_one(Invoice, (customer_id, invoice_id))
-    if not documents.store(invoice, documents.PDF, files[documents.PDF]):
+    kind = documents.REQUEST_PDF if documents.REQUEST_PDF in files else documents.PDF
+    if not documents.store(invoice, kind, files[kind]):
         return False
+    if kind != documents.kind_of_paper(invoice):
+        # It was paid meanwhile: nobody is asked any more, and the invoice is on its way.
+        return True
     if problems:
         documents.hold(invoice, problems)
         _log.error("document_held", number=invoice.number, problems=problems[:5])
     else:
-        documents.store(invoice, documents.XML, files[documents.XML])
+        if documents.XML in files:
+            documents.store(invoice, documents.XML, files[documents.XML])
         mail_invoice(invoice)
     return True
 
@@ -168,7 +185,8 @@ def _release(customer_id: int, invoice_id: UUID, files: dict[str, bytes], proble
 
 def mail_invoice(invoice: Invoice) -> None:
     """Mail the document to each who gets invoices, and tell programs; once per number and addressee."""
-    telling.issued(invoice)
+    if not invoice.is_request:
+        telling.issued(invoice)
     addressees.send(MAIL_TEMPLATE, "invoices", **_mail_of(invoice), dedupe_key=dedupe_key(invoice))
 
 
@@ -194,19 +212,27 @@ def _mail_of(invoice: Invoice) -> _Mail:
         context={
             "invoice": invoice,
             "is_credit_note": invoice.kind == CREDIT_NOTE,
-            "url": paper.pay_url(invoice),
+            "url": _pay_link(invoice) if invoice.is_request else paper.pay_url(invoice),
+            "reference": spaced(payment_reference(invoice) or ""),
             "w": wording,
         },
-        attachments=[
-            attached(invoice, kind) for kind in documents.stored_kinds(invoice) if kind != documents.PAID_PDF
-        ],
+        attachments=[attached(invoice, kind) for kind in documents.mailed_kinds(invoice)],
     )
 
 
+def _pay_link(invoice: Invoice) -> str:
+    """Where it is paid without signing in."""
+    link = topups.make_pay_link(invoice.customer_id, invoice_number=invoice.number)
+    return f"{settings().public_url.rstrip('/')}/pay/{link.pay_link_id}"
+
+
 def is_about(message: MailMessage, invoice: Invoice) -> bool:
-    """Whether a mail of the log brought this document, to whomever."""
-    key, mine = message.dedupe_key or "", dedupe_key(invoice)
-    return message.template == MAIL_TEMPLATE and (key == mine or key.startswith(f"{mine}-"))
+    """Whether a mail of the log brought this document, or asked for it, to whomever."""
+    key = message.dedupe_key or ""
+    keys = [f"{MAIL_TEMPLATE}-{name}" for name in invoice.names]
+    return message.template == MAIL_TEMPLATE and any(
+        key == mine or key.startswith(f"{mine}-") for mine in keys
+    )
 
 
 def attached(invoice: Invoice, kind: str) -> Attachment:

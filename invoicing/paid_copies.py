@@ -16,8 +16,9 @@ from app.db import db, in_unit_of_work
 from app.i18n import in_locale
 from app.pdf import render_pdf
 from invoicing import documents, paper, reading, wording
-from invoicing.models import Allocation, Invoice, InvoiceDocument
+from invoicing.models import IS_ISSUED, Allocation, Invoice, InvoiceDocument
 from invoicing.notices import attached
+from invoicing.paid_by import method_of
 from topups import service as topups
 
 MAIL_TEMPLATE: Final = "invoice_paid"
@@ -28,11 +29,11 @@ LOOK_BACK: Final = timedelta(days=14)
 def make(number: str) -> bool:
     """Make, store and mail the paid copy. False when there is none to make. Raises PdfNotMade."""
     invoice = reading.find(number)
-    if not invoice.due_cents or invoice.outstanding_micros or invoice.settled_at is None:
+    if not invoice.asked_cents or invoice.outstanding_micros or invoice.settled_at is None:
         return False
     if documents.PAID_PDF in documents.stored_kinds(invoice):
         return False
-    method = _method(invoice)
+    method = method_of(invoice)
     if method is None:
         return False
     with in_locale(invoice.locale):
@@ -57,7 +58,8 @@ def missing(limit: int) -> list[str]:
         .where(
             Invoice.settled_at > now - LOOK_BACK,
             Invoice.settled_at < now - timedelta(minutes=5),
-            Invoice.due_cents > 0,
+            Invoice.due_cents > Invoice.paid_first_cents,
+            IS_ISSUED,
             exists().where(*here, Allocation.top_up_id.is_not(None)),
             ~made,
         )
@@ -65,24 +67,6 @@ def missing(limit: int) -> list[str]:
         .limit(limit)
     )
     return list(db.session.scalars(query))
-
-
-def _method(invoice: Invoice) -> str | None:
-    """Mollie's name of the method that paid last; None when only credits did."""
-    top_up_id = db.session.scalar(
-        select(Allocation.top_up_id)
-        .where(
-            Allocation.customer_id == invoice.customer_id,
-            Allocation.invoice_id == invoice.invoice_id,
-            Allocation.top_up_id.is_not(None),
-            Allocation.amount_micros > 0,
-        )
-        .order_by(Allocation.created_at.desc())
-        .limit(1)
-    )
-    if top_up_id is None:
-        return None
-    return topups.find_top_up(top_up_id, invoice.customer_id).method or "banktransfer"
 
 
 def _store_and_mail(customer_id: int, invoice_id: UUID, content: bytes, paid: paper.Paid) -> bool:

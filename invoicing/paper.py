@@ -58,7 +58,7 @@ def html_of(invoice: Invoice, paid: Paid | None = None) -> str:
 
     A paid copy says that it was paid, and asks for nothing.
     """
-    asks = bool(invoice.due_cents) and paid is None
+    asks = bool(invoice.asked_cents) and paid is None
     with in_locale(invoice.locale):
         lines = first_page_lines(invoice)
         details = list(
@@ -75,7 +75,7 @@ def html_of(invoice: Invoice, paid: Paid | None = None) -> str:
             pay_url=pay_url(invoice),
             pay_code=qr_code(pay_url(invoice)) if asks else None,
             bank_code=epc_code(invoice) if asks else None,
-            reference=spaced(reference_of(invoice.number, invoice.buyer["country"])) if asks else None,
+            reference=spaced(reference_of(invoice.first_name, invoice.buyer["country"])) if asks else None,
             paid=paid,
             colour=settings().provider.brand_colour,
             w=wording,
@@ -85,7 +85,8 @@ def html_of(invoice: Invoice, paid: Paid | None = None) -> str:
 def first_page_lines(invoice: Invoice) -> list[PaperLine]:
     """All lines if they fit, else a line per meter, else the first meters and the rest together."""
     sums = 4 + len(invoice.taxes) + bool(invoice.discount_cents) + bool(invoice.credits_used_cents)
-    notes = len(wording.tax_notes(invoice)) + bool(invoice.reason)
+    sums += bool(invoice.paid_first_cents)
+    notes = len(wording.tax_notes(invoice)) + bool(invoice.reason) + invoice.is_request
     room = (
         ROWS_ON_FIRST_PAGE
         - (2 if invoice.due_cents else 0)
@@ -165,14 +166,14 @@ def epc_code(invoice: Invoice) -> Markup:
 
     A Belgian reference is none of ISO 11649's, so it stands as text.
     """
-    reference = reference_of(invoice.number, invoice.buyer["country"])
+    reference = reference_of(invoice.first_name, invoice.buyer["country"])
     is_rf = reference.startswith("RF")
     return _drawn(
         segno_codes.make_epc_qr(
             name=invoice.seller["legal_name"][:70],
             iban=invoice.seller["iban"].replace(" ", ""),
             bic=invoice.seller.get("bic") or None,
-            amount=Decimal(invoice.due_cents).scaleb(-2),
+            amount=Decimal(invoice.asked_cents).scaleb(-2),
             reference=reference if is_rf else None,
             text=None if is_rf else reference,
         )

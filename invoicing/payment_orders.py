@@ -22,7 +22,7 @@ from app.once import once_per_page
 from invoicing.due import allocate
 from invoicing.dunning_models import PaymentOrder, PaymentOrderShare
 from invoicing.errors import NothingToPay, PaymentUnderWay, PaysTooMuch, UnknownInvoice
-from invoicing.models import INVOICE, Invoice
+from invoicing.models import INVOICE, Invoice, is_named
 from invoicing.wording import gettext
 from topups import service as topups
 from topups.errors import RequestKeyReused
@@ -128,7 +128,7 @@ def payable(customer_id: int, invoices: Sequence[Invoice], *, but_for: str | Non
     taken = dict(all_under_way(customer_id))
     for number, micros in _held_places(customer_id, but_for).items():
         taken[number] = taken.get(number, 0) + micros
-    return [Payable(invoice, taken.get(invoice.number, 0)) for invoice in invoices]
+    return [Payable(invoice, sum(taken.get(name, 0) for name in invoice.names)) for invoice in invoices]
 
 
 def key_of(request_key: str, numbers: Collection[str]) -> str:
@@ -177,7 +177,7 @@ def _locked(customer_id: int, numbers: Collection[str]) -> list[Invoice]:
     found = list(
         db.session.scalars(
             select(Invoice)
-            .where(Invoice.customer_id == customer_id, Invoice.number.in_(wanted), Invoice.kind == INVOICE)
+            .where(Invoice.customer_id == customer_id, is_named(wanted), Invoice.kind == INVOICE)
             .order_by(Invoice.issued_at, Invoice.number)
             .with_for_update()
             .execution_options(populate_existing=True)

@@ -14,7 +14,16 @@ from app.i18n import local_date
 from app.once import once_per_page
 from invoicing import payment_orders
 from invoicing.errors import UnknownInvoice
-from invoicing.models import INVOICE, UNPAID, Invoice, InvoiceLine, InvoiceNumber
+from invoicing.models import (
+    INVOICE,
+    IS_ISSUED,
+    PAYMENT_REQUEST,
+    UNPAID,
+    Invoice,
+    InvoiceLine,
+    InvoiceNumber,
+    is_named,
+)
 from invoicing.status import SETTLED, Status, status_of
 
 _BATCH: Final = 100
@@ -61,7 +70,7 @@ def find(number: str, customer_id: int | None = None) -> Invoice:
     owner = _owner(number) if customer_id is None else customer_id
     query = (
         select(Invoice)
-        .where(Invoice.customer_id == owner, Invoice.number == number)
+        .where(Invoice.customer_id == owner, is_named([number]))
         .options(selectinload(Invoice.lines), joinedload(Invoice.taxes))
     )
     found = db.session.scalars(query).unique().one_or_none()
@@ -75,7 +84,7 @@ def find_all(numbers: Collection[str], customer_id: int) -> list[Invoice]:
     found = list(
         db.session.scalars(
             select(Invoice)
-            .where(Invoice.customer_id == customer_id, Invoice.number.in_(numbers))
+            .where(Invoice.customer_id == customer_id, is_named(numbers))
             .options(selectinload(Invoice.lines), selectinload(Invoice.taxes))
             .order_by(Invoice.issued_at, Invoice.number)
         )
@@ -92,7 +101,7 @@ def _owner(number: str) -> int | None:
 def _issued_at(number: str) -> datetime:
     """Raises UnknownInvoice."""
     at = db.session.scalar(
-        select(Invoice.issued_at).where(Invoice.customer_id == _owner(number), Invoice.number == number)
+        select(Invoice.issued_at).where(Invoice.customer_id == _owner(number), is_named([number]))
     )
     if at is None:
         raise UnknownInvoice
@@ -130,7 +139,7 @@ def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
         owner = invoice.customer_id
         if invoice.outstanding_micros > 0 and owner not in under_way:
             under_way[owner] = payment_orders.all_under_way(owner)
-        coming_micros = under_way.get(owner, {}).get(invoice.number, 0)
+        coming_micros = sum(under_way.get(owner, {}).get(name, 0) for name in invoice.names)
         status = status_of(
             outstanding_micros=invoice.outstanding_micros,
             due_date=invoice.due_date,
@@ -174,8 +183,10 @@ def _query(filters: Filters, after: str | None) -> Select[Invoice]:
     )
     if filters.customer_id is not None:
         query = query.where(Invoice.customer_id == filters.customer_id)
-    if filters.kind is not None:
-        query = query.where(Invoice.kind == filters.kind)
+    if filters.kind == PAYMENT_REQUEST:
+        query = query.where(~IS_ISSUED)
+    elif filters.kind is not None:
+        query = query.where(Invoice.kind == filters.kind, IS_ISSUED)
     if filters.month is not None:
         next_month = (filters.month.replace(day=28) + _FOUR_DAYS).replace(day=1)
         query = query.where(Invoice.period_start >= filters.month, Invoice.period_start < next_month)

@@ -9,11 +9,18 @@ from typing import Final
 
 _LETTERS: Final = {chr(code): str(code - 55) for code in range(ord("A"), ord("Z") + 1)}
 _NUMBER: Final = re.compile(r"F(\d{4})-(\d{6,})")
+# A payment request's name: letters and digits that nobody mistakes for each other.
+REQUEST_LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+REQUEST_LENGTH: Final = 10
+REQUEST_PATTERN: Final = f"[{REQUEST_LETTERS}]{{{REQUEST_LENGTH}}}"
+_REQUEST: Final = re.compile(rf"B-({REQUEST_PATTERN})")
+_OF_REQUEST: Final = re.compile(rf"B({REQUEST_PATTERN})")
 _RF: Final = re.compile(r"RF(\d{2})([0-9A-Z]{1,21})")
 _OGM: Final = re.compile(r"\d{12}")
 _OF_INVOICE: Final = re.compile(r"F(\d{4})(\d{6,})")
 _OF_CUSTOMER: Final = re.compile(r"T(\d{1,18})")
 _OGM_DIGITS: Final = 10
+_DOCUMENT: Final = re.compile(rf"[A-Z]\d{{4}}-\d{{6,}}|B-{REQUEST_PATTERN}")
 
 
 def _remainder(text: str) -> int:
@@ -37,7 +44,13 @@ def ogm_of(digits: str) -> str:
 
 
 def reference_of(number: str, buyer_country: str) -> str:
-    """The reference with which an invoice is to be paid: OGM for Belgium where it fits, else RF."""
+    """The reference with which an invoice is to be paid: OGM for Belgium where it fits, else RF.
+
+    `number`: what it went by from its beginning, so of a payment request the request's own name.
+    """
+    request = _REQUEST.fullmatch(number)
+    if request is not None:
+        return rf_of(f"B{request[1]}")
     parts = _NUMBER.fullmatch(number)
     if parts is None:
         raise ValueError(f"{number!r} is no invoice number")
@@ -55,6 +68,9 @@ def top_up_reference_of(customer_id: int) -> str:
 def invoice_number_of(reference: str) -> str | None:
     """The invoice a reference names, however it is spaced; None for any other, or one mistyped."""
     inner = _inner(reference)
+    request = _OF_REQUEST.fullmatch(inner) if inner else None
+    if request is not None:
+        return f"B-{request[1]}"
     parts = _OF_INVOICE.fullmatch(inner) if inner else None
     return f"F{parts[1]}-{parts[2]}" if parts else None
 
@@ -75,6 +91,15 @@ def _inner(reference: str) -> str | None:
     if _OGM.fullmatch(compact) and (int(compact[:10]) % 97 or 97) == int(compact[10:]):
         return f"F{compact[:10]}"
     return None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text has the shape of a document number, or of a payment request's name."""
+    return bool(_DOCUMENT.fullmatch(text))
+
+
+def is_request_name(text: str) -> bool:
+    return bool(_REQUEST.fullmatch(text))
 
 
 def spaced(reference: str) -> str:

@@ -12,11 +12,11 @@ from uuid import UUID
 from app.clock import utc_now
 from app.customers.models import Customer
 from app.db import in_unit_of_work
-from invoicing import documents, metered, runs
+from invoicing import documents, metered, references, runs
 from invoicing.behind import numbers_behind
 from invoicing.crediting import CreditWish, credit
 from invoicing.credits import move_to_balance as move_credits
-from invoicing.documents import PAID_PDF, PDF, XML, filename, held_documents, stored_kinds
+from invoicing.documents import PAID_PDF, PDF, REQUEST_PDF, XML, filename, held_documents, stored_kinds
 from invoicing.errors import InvalidPeriod, PeriodNotEnded
 from invoicing.extras import ChargeSource, PendingCharge, add_charge_source
 from invoicing.metered import resolve_tax
@@ -31,7 +31,6 @@ from invoicing.shapes import upcoming_json
 from invoicing.status import STATUSES, Status
 
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
-_NUMBER: Final = re.compile(r"[A-Z]\d{4}-\d{6,}")
 
 
 def month_of(text: str) -> date:
@@ -44,7 +43,7 @@ def month_of(text: str) -> date:
 
 def is_number(text: str) -> bool:
     """Whether a text has the shape of a document number."""
-    return bool(_NUMBER.fullmatch(text))
+    return references.is_number(text)
 
 
 def start_close(month: date, customer: Customer | None = None) -> UUID:
@@ -68,6 +67,7 @@ def document(invoice: Invoice, kind: str = documents.PDF) -> InvoiceDocument:
 __all__ = [
     "PAID_PDF",
     "PDF",
+    "REQUEST_PDF",
     "STATUSES",
     "XML",
     "ChargeSource",

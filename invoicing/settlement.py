@@ -16,7 +16,7 @@ from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import MICROS_PER_CENT
-from invoicing import dunning_suspension, payment_orders, telling, write_offs
+from invoicing import dunning_suspension, payment_orders, payment_requests, telling, write_offs
 from invoicing.due import allocate
 from invoicing.models import UNPAID, Allocation, Invoice
 from topups import service as topups
@@ -36,7 +36,10 @@ def money_arrived(customer_id: int, top_up_id: str, amount_micros: int) -> None:
     named = payment_orders.invoices_of(customer_id, payment.request_key) or [str(payment.invoice_number)]
     write_offs.recover(customer_id, named, amount_micros)
     place = {number: position for position, number in enumerate(named)}
-    debts = sorted(open_invoices(customer_id), key=lambda invoice: place.get(invoice.number, len(place)))
+    debts = sorted(
+        open_invoices(customer_id),
+        key=lambda invoice: min(place.get(name, len(place)) for name in invoice.names),
+    )
     shares = allocate(amount_micros, [invoice.outstanding_micros for invoice in debts])
     for invoice, share in zip(debts, shares, strict=True):
         if share:
@@ -67,7 +70,7 @@ def settle_with_credits(
         available = min(available, at_most_micros)
     if available <= 0:
         return 0
-    debts = sorted(open_invoices(customer_id), key=lambda invoice: invoice.number != first)
+    debts = sorted(open_invoices(customer_id), key=lambda invoice: first not in invoice.names)
     shares = allocate(available, [invoice.outstanding_micros for invoice in debts])
     for invoice, share in zip(debts, shares, strict=True):
         if share:
@@ -131,7 +134,9 @@ def _allocate(invoice: Invoice, top_up_id: str | None, amount_micros: int) -> No
     is_settled = invoice.outstanding_micros == 0 and invoice.written_off_micros == 0
     invoice.settled_at = now if is_settled else None
     db.session.flush()
-    if invoice.settled_at is not None:
+    if invoice.settled_at is not None and invoice.is_request:
+        payment_requests.settled(invoice, allocation.reference)
+    elif invoice.settled_at is not None:
         telling.paid(invoice, allocation.reference)
         enqueue(
             "invoicing.jobs.make_paid_copy", invoice.number, queue="bulk", job_id=f"paid-{invoice.number}"

@@ -7,7 +7,7 @@ from typing import Any, Final
 from app.i18n import translations_of
 from app.money import Money, micros_of_cents, plain_decimal
 from invoicing import wording
-from invoicing.models import INVOICE, Invoice, InvoiceLine, InvoiceTax
+from invoicing.models import INVOICE, PAYMENT_REQUEST, Invoice, InvoiceLine, InvoiceTax
 from invoicing.reading import Listed
 from invoicing.references import reference_of
 from metering import service as metering
@@ -23,7 +23,8 @@ def invoice_json(listed: Listed) -> dict[str, Any]:
 
     return {
         "number": invoice.number,
-        "kind": invoice.kind,
+        "kind": PAYMENT_REQUEST if invoice.is_request else invoice.kind,
+        "request_number": invoice.request_number,
         "status": listed.status,
         "customer": invoice.buyer["reference"],
         "period": {"start": invoice.period_start.isoformat(), "end": invoice.period_end.isoformat()},
@@ -38,7 +39,8 @@ def invoice_json(listed: Listed) -> dict[str, Any]:
         "total": money(invoice.total_cents),
         "credits_used": money(invoice.credits_used_cents),
         "prepaid": money(invoice.prepaid_cents),
-        "amount_due": money(invoice.due_cents),
+        "paid_before_issue": money(invoice.paid_first_cents or 0),
+        "amount_due": money(invoice.asked_cents),
         "credited": money(invoice.credited_cents),
         "offset": money(invoice.offset_cents),
         "to_credits": money(invoice.to_credits_cents),
@@ -64,7 +66,7 @@ def payment_reference(invoice: Invoice) -> str | None:
     """What a bank transfer for this invoice must say; None where nothing was ever to be paid."""
     if invoice.due_cents <= 0 or not invoice.number:
         return None
-    return reference_of(invoice.number, str(invoice.buyer["country"]))
+    return reference_of(invoice.first_name, str(invoice.buyer["country"]))
 
 
 def paid_on(invoice: Invoice) -> datetime | None:

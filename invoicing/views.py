@@ -144,6 +144,13 @@ def pdf(number: str) -> Response:
     return file_response(number, service.PDF, g.customer.customer_id)
 
 
+@blueprint.get("/<number>/request.pdf")
+@customer_required
+def request_pdf(number: str) -> Response:
+    """What asked for the money before the invoice was issued."""
+    return file_response(number, service.REQUEST_PDF, g.customer.customer_id)
+
+
 @blueprint.get("/<number>.xml")
 @customer_required
 def xml(number: str) -> Response:

@@ -62,6 +62,8 @@ def less_text(cents: int) -> str:
 
 
 def title(invoice: Invoice) -> str:
+    if invoice.is_request:
+        return gettext("Payment request")
     return gettext("Credit note") if invoice.kind == CREDIT_NOTE else gettext("Invoice")
 
 

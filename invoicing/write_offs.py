@@ -21,9 +21,10 @@ from app.i18n import local_date
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import cents_of_micros, round_half_up
+from invoicing import payment_requests
 from invoicing.dunning_models import WriteOff
 from invoicing.errors import NothingToPay, PaymentUnderWay
-from invoicing.models import INVOICE, Invoice
+from invoicing.models import INVOICE, Invoice, is_named
 from invoicing.reading import find, with_status
 from invoicing.reasons import checked_reason
 from invoicing.wording import gettext
@@ -64,6 +65,9 @@ def write_off(number: str, reason: str, user_id: int | None = None) -> Invoice:
         raise PaymentUnderWay
     if invoice.outstanding_micros <= 0 or invoice.kind != INVOICE:
         raise NothingToPay
+    if invoice.is_request:
+        # What is asked back in the VAT return must have been invoiced.
+        payment_requests.issue([invoice])
     _book(invoice, invoice.outstanding_micros, why, user_id)
     return invoice
 
@@ -164,7 +168,7 @@ def _locked(customer_id: int, numbers: Collection[str]) -> list[Invoice]:
     return list(
         db.session.scalars(
             select(Invoice)
-            .where(Invoice.customer_id == customer_id, Invoice.number.in_(numbers))
+            .where(Invoice.customer_id == customer_id, is_named(numbers))
             .order_by(Invoice.issued_at, Invoice.number)
             .with_for_update()
             .execution_options(populate_existing=True)

@@ -8,7 +8,8 @@ from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from stdnum import iban
 from stdnum.eu import vat
-from wtforms import BooleanField, Field, FileField, HiddenField, IntegerField, StringField
+from wtforms import BooleanField, Field, FileField, HiddenField, IntegerField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import (
     DataRequired,
     Email,
@@ -79,6 +80,16 @@ class SettingsForm(FlaskForm):
         render_kw={"accept": "image/png"},
     )
     no_logo = BooleanField(lazy_gettext("Show the name instead of the logo"))
+    issue_on = SelectField(
+        lazy_gettext("Invoices of what is due"),
+        description=lazy_gettext(
+            "On payment, a payment request goes out first and the invoice follows when the money is there."
+        ),
+        choices=[
+            SelectChoice("period_close", lazy_gettext("at the close of the period")),
+            SelectChoice("payment", lazy_gettext("when it is paid")),
+        ],
+    )
     payment_term_days = _days(lazy_gettext("Payment term in days"))
     small_due_micros = MoneyField(
         lazy_gettext("Smallest amount to ask for"),

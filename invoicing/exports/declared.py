@@ -1,8 +1,9 @@
 """What of the issued documents is declared in a quarter, and how each tax treatment is declared.
 
 Domestic VAT is declared by the date of the invoice (factuurstelsel); services to businesses and consumers in
-other EU countries by the quarter in which they were supplied, the last day of their period; credit notes by
-their own date. What is invoiced ahead, beside the closes, counts as supplied when it is invoiced.
+other EU countries by the quarter in which they were supplied, the last day of their period; credit notes, and
+invoices that follow on payment, by their own date. What is invoiced ahead, beside the closes, counts as
+supplied when it is invoiced.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from sqlalchemy.orm import aliased
 from app.config import settings
 from app.db import db
 from invoicing.exports.quarters import Quarter
-from invoicing.models import CREDIT_NOTE, Invoice, InvoiceTax
+from invoicing.models import CREDIT_NOTE, IS_ISSUED, Invoice, InvoiceTax
 from invoicing.tax import Category
 from invoicing.tax_rates import EU_COUNTRIES
 
@@ -55,9 +56,9 @@ def kind_of(category: str, buyer_country: str, seller_country: str) -> Kind:
     return Kind.ICP if category == Category.REVERSE_CHARGE else Kind.OSS
 
 
-def declared_on(kind: Kind, *, is_credit_note: bool, issued: date, supplied: date) -> date:
+def declared_on(kind: Kind, *, is_by_issue: bool, issued: date, supplied: date) -> date:
     """The day by which a tax total falls in a quarter."""
-    if is_credit_note or kind in {Kind.DOMESTIC, Kind.OUTSIDE}:
+    if is_by_issue or kind in {Kind.DOMESTIC, Kind.OUTSIDE}:
         return issued
     return supplied
 
@@ -82,6 +83,7 @@ def declared_in(quarter: Quarter) -> Iterator[Declared]:
             InvoiceTax.taxable_cents,
             InvoiceTax.vat_cents,
             func.coalesce(original.issue_date, Invoice.issue_date).label("invoiced"),
+            Invoice.request_number.is_not(None).label("was_asked"),
             func.coalesce(original.close_key, Invoice.close_key).is_not(None).label("is_close"),
         )
         .join(
@@ -93,10 +95,11 @@ def declared_in(quarter: Quarter) -> Iterator[Declared]:
             (original.customer_id == Invoice.customer_id) & (original.number == Invoice.original_number),
         )
         .where(
+            IS_ISSUED,
             or_(
                 Invoice.issue_date.between(quarter.start, quarter.end),
                 Invoice.period_end.between(quarter.start, quarter.end + timedelta(days=1)),
-            )
+            ),
         )
         .order_by(Invoice.number, InvoiceTax.position)
     )
@@ -104,7 +107,10 @@ def declared_in(quarter: Quarter) -> Iterator[Declared]:
         kind = kind_of(row.category, row.buyer["country"], settings().provider.country)
         is_note = row.kind == CREDIT_NOTE
         supplied = supplied_on(invoiced=row.invoiced, period_end=row.period_end, is_close=row.is_close)
-        day = declared_on(kind, is_credit_note=is_note, issued=row.issue_date, supplied=supplied)
+        # What was asked for first is declared when it is issued, whatever it is: by then the quarter in which
+        # it was supplied may have been declared.
+        by_issue = is_note or row.was_asked
+        day = declared_on(kind, is_by_issue=by_issue, issued=row.issue_date, supplied=supplied)
         if not quarter.start <= day < quarter.end:
             continue
         sign = -1 if is_note else 1

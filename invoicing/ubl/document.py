@@ -43,7 +43,7 @@ def payable_cents(invoice: Invoice) -> int:
     """What the document asks for; of a credit note, what it gives that did not go to the balance already."""
     if invoice.kind == CREDIT_NOTE:
         return invoice.total_cents - invoice.prepaid_cents
-    return invoice.due_cents
+    return invoice.asked_cents
 
 
 def _head(document: Element, invoice: Invoice) -> None:
@@ -84,7 +84,7 @@ def _payment(document: Element, invoice: Invoice) -> None:
         return
     means = add(document, "cac:PaymentMeans")
     add(means, "cbc:PaymentMeansCode", _SEPA_CREDIT_TRANSFER)
-    add(means, "cbc:PaymentID", reference_of(invoice.number, invoice.buyer["country"]))
+    add(means, "cbc:PaymentID", reference_of(invoice.first_name, invoice.buyer["country"]))
     account = add(means, "cac:PayeeFinancialAccount")
     add(account, "cbc:ID", invoice.seller["iban"].replace(" ", ""))
     add(account, "cbc:Name", invoice.seller["legal_name"])

@@ -54,6 +54,9 @@ def fields(page: str) -> dict[str, Any]:
         if given.get("type") == "file" or (given.get("type") == "checkbox" and " checked" not in tag):
             continue
         found[given["name"]] = given.get("value", "")
+    for name, options in re.findall(r'<select[^>]* name="([^"]*)"[^>]*>(.*?)</select>', form, re.DOTALL):
+        chosen = re.search(r'<option selected value="([^"]*)"', options)
+        found[name] = chosen[1] if chosen else ""
     return found
 
 
@@ -192,3 +195,9 @@ def test_an_issued_document_keeps_what_it_says(shop: Shop, client: FlaskClient) 
     assert "Old Name" in html
     assert "data:image/png;base64," in html
     assert "New Name" not in html
+
+
+def test_when_invoices_are_issued_is_chosen_at_the_desk(staff: FlaskClient) -> None:
+    assert save(staff, issue_on="payment").status_code == 303
+    assert settings().issue_on == "payment"
+    assert save(staff, issue_on="sometimes").status_code == 422

@@ -138,7 +138,7 @@ def test_decembers_usage_invoiced_in_january_is_declared_by_its_kind() -> None:
     issued, end = date(2027, 1, 1), date(2027, 1, 1)
     supplied = supplied_on(invoiced=issued, period_end=end, is_close=True)
     days = {
-        kind: declared_on(kind, is_credit_note=False, issued=issued, supplied=supplied).isoformat()
+        kind: declared_on(kind, is_by_issue=False, issued=issued, supplied=supplied).isoformat()
         for kind in Kind
     }
     assert days == {
@@ -147,7 +147,7 @@ def test_decembers_usage_invoiced_in_january_is_declared_by_its_kind() -> None:
         "oss": "2026-12-31",
         "icp": "2026-12-31",
     }
-    assert declared_on(Kind.OSS, is_credit_note=True, issued=issued, supplied=supplied) == issued
+    assert declared_on(Kind.OSS, is_by_issue=True, issued=issued, supplied=supplied) == issued
     assert supplied_on(invoiced=issued, period_end=date(2028, 1, 1), is_close=False) == issued
     assert Quarter.of(date(2026, 12, 31)) == Quarter.parse("2026-Q4")
     assert kind_of("S", "BE", "NL") is Kind.OSS
