@@ -9,7 +9,7 @@ from sqlalchemy.orm import undefer
 
 from app.clock import utc_now
 from app.db import db
-from invoicing.errors import Held, NotIssuedYet, Rendering
+from invoicing.errors import Held, NotIssuedYet, Rendering, UnknownInvoice
 from invoicing.models import IS_ISSUED, HeldDocument, Invoice, InvoiceDocument
 
 PDF: Final = "pdf"
@@ -57,7 +57,8 @@ def store(invoice: Invoice, kind: str, content: bytes) -> bool:
 def find(invoice: Invoice, kind: str = PDF) -> InvoiceDocument:
     """A stored file with its bytes, checked against their hash. The PDF of a request is the request's.
 
-    Raises Rendering, Held, DocumentDamaged, and of a request NotIssuedYet for what only an invoice has.
+    Raises Rendering, Held, DocumentDamaged, of a request NotIssuedYet for what only an invoice has, and
+    UnknownInvoice for a request that was never made.
     """
     if invoice.is_request and kind not in (PDF, REQUEST_PDF):
         raise NotIssuedYet
@@ -67,6 +68,8 @@ def find(invoice: Invoice, kind: str = PDF) -> InvoiceDocument:
         (invoice.customer_id, invoice.invoice_id, kind),
         options=[undefer(InvoiceDocument.content)],
     )
+    if document is None and kind == REQUEST_PDF and not invoice.is_request:
+        raise UnknownInvoice
     if document is None:
         raise Held if is_held(invoice) else Rendering
     intact(document, invoice)

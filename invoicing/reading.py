@@ -58,6 +58,7 @@ class Due:
     due_date: date
     status: Status
     under_way_micros: int = 0
+    is_request: bool = False
 
     @property
     def payable_micros(self) -> int:
@@ -216,6 +217,7 @@ def due(customer_id: int) -> list[Due]:
             due_date=listed.invoice.due_date,
             status=listed.status,
             under_way_micros=listed.under_way_micros,
+            is_request=listed.invoice.is_request,
         )
         for listed in with_status(invoices)
     ]

@@ -63,6 +63,7 @@ def gravest(invoices: list[Due]) -> Gravest | None:
         amount_micros=waiting[0].outstanding_micros,
         due_on=waiting[0].due_date,
         pay_url=_pay_url(waiting[0].number),
+        is_request=waiting[0].is_request,
     )
 
 

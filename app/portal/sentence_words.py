@@ -28,6 +28,7 @@ class Gravest:
     amount_micros: int
     due_on: date
     pay_url: str | None
+    is_request: bool = False
 
 
 def sentence_of(facts: Facts, available_micros: int, first_due: Gravest | None) -> Sentence:
@@ -46,12 +47,7 @@ def _words(facts: Facts, available_micros: int, first_due: Gravest | None) -> di
     due = first_due or Gravest(number="", amount_micros=0, due_on=date.min, pay_url=None)
     return {
         "suspended": lambda: gettext("Your account is suspended. Pay what is open, or get in touch with us."),
-        "overdue": lambda: gettext(
-            "Invoice %(number)s is overdue: %(amount)s should have been paid before %(day)s.",
-            number=due.number,
-            amount=money(due.amount_micros),
-            day=day(due.due_on),
-        ),
+        "overdue": lambda: _overdue(due),
         "paused": lambda: gettext("Automatic top-up is paused. See why, and resume it once that is fixed."),
         "no_method": lambda: gettext("Automatic top-up cannot charge any of your payment methods."),
         "begin": lambda: gettext("Welcome. Three steps and your balance is at work."),
@@ -63,12 +59,7 @@ def _words(facts: Facts, available_micros: int, first_due: Gravest | None) -> di
         "exhausted": lambda: gettext("Your balance is used up. Top up to keep using the service."),
         "low": lambda: gettext("Your balance is low: %(left)s left.", left=money(available_micros)),
         "nearly": lambda: gettext("Your balance lasts less than a day at the pace of the last week."),
-        "due": lambda: gettext(
-            "Invoice %(number)s is open: please pay %(amount)s before %(day)s.",
-            number=due.number,
-            amount=money(due.amount_micros),
-            day=day(due.due_on),
-        ),
+        "due": lambda: _due(due),
         "next_top_up": lambda: gettext(
             "All is well. We expect the next automatic top-up around %(day)s.",
             day=weekday(facts.next_top_up_on or date.min),
@@ -80,6 +71,24 @@ def _words(facts: Facts, available_micros: int, first_due: Gravest | None) -> di
         ),
         "well": lambda: gettext("All is well."),
     }
+
+
+def _overdue(due: Gravest) -> str:
+    facts = {"number": due.number, "amount": money(due.amount_micros), "day": day(due.due_on)}
+    text = gettext("Invoice %(number)s is overdue: %(amount)s should have been paid before %(day)s.", **facts)
+    if due.is_request:
+        text = gettext(
+            "Payment request %(number)s is overdue: %(amount)s should have been paid before %(day)s.", **facts
+        )
+    return str(text)
+
+
+def _due(due: Gravest) -> str:
+    facts = {"number": due.number, "amount": money(due.amount_micros), "day": day(due.due_on)}
+    text = gettext("Invoice %(number)s is open: please pay %(amount)s before %(day)s.", **facts)
+    if due.is_request:
+        text = gettext("Payment request %(number)s is open: please pay %(amount)s before %(day)s.", **facts)
+    return str(text)
 
 
 _PAY: Final = ("overdue", "due")

@@ -12,17 +12,17 @@ from app.config import Settings, SettingsError
 from app.db import db, in_unit_of_work, unit_of_work
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
-from invoicing import dunning_control, dunning_jobs, paying, service
+from invoicing import dunning_control, dunning_jobs, late_fee_claims, paying, service
 from invoicing.crediting import CreditWish
-from invoicing.errors import NotIssuedYet
-from invoicing.exports.declared import declared_in
+from invoicing.errors import NotIssuedYet, UnknownInvoice
+from invoicing.exports.declared import Kind, declared_in
 from invoicing.exports.quarters import Quarter
 from invoicing.references import invoice_number_of, is_number, is_request_name, reference_of
 from invoicing.shapes import payment_reference
 from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
-from tests.invoicing.payers import Payer, payer
+from tests.invoicing.payers import AFTER_NOVEMBER, Payer, payer
 from tests.invoicing.statements import paid, statement
 from tests.invoicing.test_bank_import import read
 from tests.invoicing.test_pdf import text_of
@@ -156,8 +156,10 @@ def test_paper_and_mail_ask_first_and_say_paid_afterwards(acme: Payer, smtp: Mai
 
 def test_a_customer_reads_and_pays_it_among_the_invoices(acme: Payer) -> None:
     acme.shop.run_jobs()
+    acme.shop.top_up("acme", 100)
     acme.signs_in()
     name = acme.numbers[0]
+    assert f"Payment request {name} is open: please pay €42.40" in acme.get("/overview")
     listed = acme.get("/invoices")
     assert "€42.40 is to be paid." in listed
     assert "Payment request" in listed
@@ -171,6 +173,16 @@ def test_a_customer_reads_and_pays_it_among_the_invoices(acme: Payer) -> None:
     assert acme.client is not None
     old = acme.client.get(f"/invoices/{name}/request.pdf")
     assert (old.status_code, old.data[:4]) == (200, b"%PDF")
+
+
+def test_what_was_never_asked_for_has_no_request_to_download(asking: Shop) -> None:
+    asking.customer("acme")
+    asking.top_up("acme", 50)
+    asking.use_42_40("acme")
+    asking.clock.travel_to(AFTER_OCTOBER)
+    asking.close()
+    with pytest.raises(UnknownInvoice):
+        service.document(asking.invoice("acme"), service.REQUEST_PDF)
 
 
 def test_a_part_is_not_enough_and_the_rest_is(acme: Payer) -> None:
@@ -286,6 +298,54 @@ def test_what_is_credited_or_given_up_is_invoiced_first(acme: Payer) -> None:
     given_up = service.find(second)
     assert (given_up.number, service.status_now(given_up)) == ("F2026-000002", "uncollectible")
     assert given_up.asked_cents == 4240
+
+
+def test_a_close_that_corrects_an_open_request_invoices_it_first(acme: Payer) -> None:
+    """The credit note names an invoice, and what is still to be paid of that stays to be paid."""
+    shop = acme.shop
+    name = acme.numbers[0]
+    answer = shop.api.post(
+        "/v1/customers/acme/events/void",
+        json={"source": "test", "id": "event-1"},
+        headers={"Idempotency-Key": "v"},
+    )
+    assert answer.status_code == 200
+    shop.clock.travel_to(AFTER_NOVEMBER)
+    shop.close("2026-11")
+    invoice, note = sorted(acme.invoices, key=lambda one: one.kind, reverse=True)
+    assert (invoice.number, invoice.request_number) == ("F2026-000001", name)
+    assert (note.number, note.original_number) == ("C2026-000001", "F2026-000001")
+    assert invoice.issue_date == note.issue_date
+    assert (invoice.asked_cents, invoice.outstanding_micros) == (4240, 42_400_000)
+
+
+def test_a_waived_fee_that_was_all_that_was_left_issues_it(acme: Payer) -> None:
+    name = acme.numbers[0]
+
+    def late() -> None:
+        ledger.lock_balance(acme.customer_id)
+        late_fee_claims.charge(service.find(name), 1_500, basis="15", today=AFTER_OCTOBER.date())
+
+    in_unit_of_work(late)
+    pays(acme, name, 42.40)
+    assert acme.numbers == [name]
+    in_unit_of_work(late_fee_claims.waive, acme.customer_id, name, "Goodwill")
+    (invoice,) = acme.invoices
+    assert (invoice.number, invoice.paid_first_cents) == ("F2026-000001", 4240)
+
+
+def test_what_is_declared_abroad_waits_for_the_invoice_too(
+    asking: Shop, live_app: LiveApp, sandbox: Sandbox, smtp: Mailbox
+) -> None:
+    german = payer(asking, sandbox, "acme", kind="consumer", country="DE")
+    name = german.numbers[0]
+    assert declared() == []
+    asking.clock.travel_to(AFTER_NOVEMBER.replace(year=2027, month=1, day=8))
+    pays(german, name)
+    db.session.rollback()
+    (row,) = declared_in(Quarter(2027, 1))
+    assert (row.kind, row.number, row.supplied) == (Kind.OSS, "F2027-000001", QUARTER)
+    assert declared() == []
 
 
 def test_it_is_chased_like_an_invoice(acme: Payer, smtp: Mailbox) -> None:

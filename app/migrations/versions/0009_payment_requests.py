@@ -15,7 +15,8 @@ CREATE FUNCTION issue_payment_request(bigint, uuid, varchar, date, timestamptz) 
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE invoice
     SET number = $3, issue_date = $4, issued_at = $5,
-        paid_first_cents = LEAST(due_cents, settled_micros / 10000)
+        -- What was paid counts first for a fee for paying late, which is not on the document.
+        paid_first_cents = GREATEST(0, settled_micros / 10000 - late_fee_cents)
     WHERE customer_id = $1 AND invoice_id = $2 AND number = request_number
     RETURNING 1
 $$
