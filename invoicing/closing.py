@@ -65,7 +65,8 @@ def close(keys: list[PeriodKey]) -> Outcome:
         # A customer's periods one after the other: what one has billed is nothing to the next.
         first = {customer_id: (customer_id, start) for customer_id, start in reversed(waiting)}
         _close_together(sorted(first.values()), outcome)
-        waiting = [key for key in waiting if key != first[key[0]]]
+        failed = {customer_id for customer_id, _ in outcome.failed}
+        waiting = [key for key in waiting if key != first[key[0]] and key[0] not in failed]
     return outcome
 
 

@@ -62,24 +62,30 @@ def totals_of(
     """Totals of lines, each a treatment and net cents, less what promotional credit paid.
 
     Promotional credit is VAT-inclusive spending power: it becomes a discount of promo / (1 + rate), at most
-    that rate's lines. Promo given back (below zero) becomes a negative discount in the same way.
+    what that rate's lines charge. Promo given back (below zero) becomes a negative discount, at most what
+    they give back: what one line charges never hides what another gives back.
     """
     promo = dict(promo_used_micros or {})
-    lines_cents: dict[Treatment, int] = dict.fromkeys(promo, 0)
+    charged: dict[Treatment, int] = dict.fromkeys(promo, 0)
+    given_back: dict[Treatment, int] = dict.fromkeys(promo, 0)
     for treatment, net_cents in lines:
-        lines_cents[treatment] = lines_cents.get(treatment, 0) + net_cents
-    ordered = sorted(lines_cents, key=lambda t: (-t.percent, t.category))
+        charged[treatment] = charged.get(treatment, 0) + max(0, net_cents)
+        given_back[treatment] = given_back.get(treatment, 0) + min(0, net_cents)
+    ordered = sorted(charged, key=lambda t: (-t.percent, t.category))
     return Totals(
-        tuple(_tax_total(t, lines_cents[t], discount_of(promo.get(t, 0), t, lines_cents[t])) for t in ordered)
+        tuple(
+            _tax_total(
+                t, charged[t] + given_back[t], _discount(promo.get(t, 0), t, charged[t], given_back[t])
+            )
+            for t in ordered
+        )
     )
 
 
-def discount_of(promo_micros: int, treatment: Treatment, lines_cents: int) -> int:
+def _discount(promo_micros: int, treatment: Treatment, charged_cents: int, given_back_cents: int) -> int:
     """The discount in cents that stands for promo used, never beyond the lines it is a discount on."""
     wanted = cents(decimal_of_micros(promo_micros) / treatment.factor)
-    if promo_micros >= 0:
-        return min(wanted, max(0, lines_cents))
-    return max(wanted, min(0, lines_cents))
+    return min(wanted, charged_cents) if promo_micros >= 0 else max(wanted, given_back_cents)
 
 
 def _tax_total(treatment: Treatment, lines_cents: int, discount_cents: int) -> TaxTotal:

@@ -42,18 +42,22 @@ JOIN usage_correction c USING (customer_id, billed_period_start)
 JOIN usage_period p ON p.customer_id = c.customer_id AND p.period_start = c.period_start
 ORDER BY c.customer_id, c.billed_period_start, c.period_start, c.meter_id, c.price_id
 """
+# A newer period that is closed already has settled what it took.
 _AFTER: Final = """
 SELECT k.customer_id, k.period_start,
        (SELECT coalesce(sum(t.gross_micros), 0)::bigint FROM usage_total t
-        WHERE t.customer_id = k.customer_id AND t.period_start > k.period_start),
+        JOIN usage_period q USING (customer_id, period_start)
+        WHERE t.customer_id = k.customer_id AND t.period_start > k.period_start AND q.status <> 'closed'),
        (SELECT coalesce(sum(d.drawn_micros), 0)::bigint FROM usage_draw d
-        WHERE d.customer_id = k.customer_id AND d.period_start > k.period_start),
+        JOIN usage_period q USING (customer_id, period_start)
+        WHERE d.customer_id = k.customer_id AND d.period_start > k.period_start AND q.status <> 'closed'),
        p.prepaid, p.promo
 FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, period_start)
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(p.correction_prepaid_micros), 0)::bigint AS prepaid,
            coalesce(sum(p.correction_promo_micros), 0)::bigint AS promo
-    FROM usage_period p WHERE p.customer_id = k.customer_id AND p.period_start > k.period_start) AS p
+    FROM usage_period p
+    WHERE p.customer_id = k.customer_id AND p.period_start > k.period_start AND p.status <> 'closed') AS p
 """
 
 

@@ -180,3 +180,17 @@ def test_usage_that_rounds_to_nothing_gives_no_invoice_and_leaves_nothing_unbill
     assert shop.invoices("acme") == []
     assert shop.side("acme", Side.UNBILLED_USAGE) == 0
     assert shop.balance("acme").prepaid_micros == 60 * EURO
+
+
+def test_a_later_month_that_is_closed_first_leaves_the_earlier_one_its_due(shop: Shop) -> None:
+    shop.customer("acme")
+    shop.use("acme", prompt=10_000_000, at=datetime(2026, 9, 28, tzinfo=UTC))
+    shop.use_42_40("acme")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close(period="2026-10")
+    shop.close(period="2026-09")
+    october, september = shop.invoices("acme")
+    assert (october.total_cents, october.due_cents) == (4240, 4240)
+    assert september.due_cents == september.total_cents == 2420
+    balance = shop.balance("acme")
+    assert (balance.prepaid_micros, balance.receivable_micros) == (0, (4240 + 2420) * 10_000)

@@ -112,8 +112,11 @@ def test_lines_discount_vat_and_total_agree_to_the_cent(
     for tax in totals.taxes:
         exact = Decimal(tax.taxable_cents) * tax.treatment.percent / 100
         assert abs(tax.vat_cents - exact) <= Decimal("0.5")
+        mine = [line.net_cents for line in lines if line.treatment == tax.treatment]
         if promo.get(tax.treatment, 0) >= 0:
-            assert 0 <= tax.discount_cents <= max(0, tax.lines_cents)
+            assert 0 <= tax.discount_cents <= sum(max(0, net_cents) for net_cents in mine)
+        else:
+            assert sum(min(0, net_cents) for net_cents in mine) <= tax.discount_cents <= 0
     assert len({tax.treatment for tax in totals.taxes}) == len(totals.taxes)
 
 
@@ -133,6 +136,14 @@ def test_a_credit_note_is_its_invoice_with_the_sign_turned(
     credit = totals_of([(t, -c) for t, c in lines], {NL: -promo})
     assert credit.total_cents == -invoice.total_cents
     assert credit.vat_cents == -invoice.vat_cents
+
+
+def test_what_is_given_back_leaves_the_discount_of_what_was_charged() -> None:
+    """Usage that promotional credit paid, beside a correction of what the balance had paid, and the reverse."""
+    paid_by_promo = totals_of([(NL, 2500), (NL, -1000)], {NL: 30_250_000})
+    assert (paid_by_promo.discount_cents, paid_by_promo.total_cents) == (2500, -1210)
+    promo_returned = totals_of([(NL, 5000), (NL, -2500)], {NL: -30_250_000})
+    assert (promo_returned.discount_cents, promo_returned.total_cents) == (-2500, 6050)
 
 
 @given(st.integers(0, 10**9))
