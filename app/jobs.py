@@ -12,7 +12,9 @@ from typing import Final, Literal, cast
 import structlog
 from flask import Flask, current_app
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry as ConnectionRetry
 from rq import Queue, Retry
 from rq.job import Job
 from rq.registry import FailedJobRegistry
@@ -42,11 +44,20 @@ class FailedJob:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    connection = Redis.from_url(
-        settings.redis_url, socket_connect_timeout=1, socket_timeout=5, health_check_interval=30
-    )
+    connection = connect(settings.redis_url)
     app.extensions["redis"] = connection
     app.extensions["queues"] = {name: Queue(name, connection=connection) for name in QUEUES}
+
+
+def connect(url: str) -> Redis:
+    """A connection that says soon when Redis is away: whoever asks goes on without it, or tries again."""
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=1,
+        socket_timeout=5,
+        health_check_interval=30,
+        retry=ConnectionRetry(NoBackoff(), 1),
+    )
 
 
 def redis_connection() -> Redis:

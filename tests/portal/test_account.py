@@ -24,7 +24,7 @@ from app.customers.models import Customer, User
 from app.customers.people_models import Authenticator
 from app.customers.service import find_customer
 from app.db import db, in_unit_of_work
-from app.jobs import redis_connection
+from app.jobs import connect
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.product import Clock
 from tests.portal.people import PASSWORD, customer_with_user, enter, member, operator, plain, token_of
@@ -375,8 +375,7 @@ def test_a_password_link_expires_and_falls_with_a_change(
 def test_without_redis_people_sign_in_and_tries_are_still_counted(
     app: Flask, client: FlaskClient, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redis = redis_connection()
-    monkeypatch.setitem(app.extensions, "redis", type(redis)(host="127.0.0.1", port=9))
+    monkeypatch.setitem(app.extensions, "redis", connect("redis://127.0.0.1:9"))
     assert in_unit_of_work(sign_in.authenticate, owner.email, PASSWORD)
     page = client.application.test_client()
     answers = [sign_in_by_form(page, "bo@acme.example", password="wrong").status_code for _ in range(11)]
