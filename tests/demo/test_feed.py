@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from app.config import Settings
+from app.customers import user_sessions
 from app.customers.sign_in import authenticate
 from app.db import unit_of_work
 from app.demo.cast import CUSTOMERS, PASSWORD
@@ -77,7 +78,9 @@ def test_while_the_service_is_away_the_feeder_waits_and_loses_nothing(api: Clien
 def test_it_begins_with_the_first_sign_in_of_anybody_in_the_demo(api: Client) -> None:
     assert not _somebody_signed_in()
     with unit_of_work():
-        assert authenticate(CUSTOMERS[1].person.email, PASSWORD) is not None
+        person = authenticate(CUSTOMERS[1].person.email, PASSWORD)
+        assert person is not None
+        user_sessions.begin(person, "password", user_agent="", ip_address="")
     assert _somebody_signed_in()
 
 

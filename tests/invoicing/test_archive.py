@@ -23,7 +23,7 @@ def test_a_year_holds_the_stored_files_and_nobody_elses(shop: Shop) -> None:
     number = shop.invoice("acme").number
     browser = signed_in(shop)
     assert 'href="/invoices/2026.zip"' in browser.get("/invoices").text
-    answer = browser.get("/invoices/2026.zip")
+    answer = browser.get("/invoices/2026.zip", buffered=True)
     assert (answer.status_code, answer.mimetype) == (200, "application/zip")
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
         assert sorted(archive.namelist()) == [f"{number}.pdf", f"{number}.xml"]
