@@ -17,7 +17,7 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
         "auto_pay: show",
         "charges: attachment",
         "invoice_archive: year_zip",
-        "invoicing: invoice invoices itemised_usage paid_copy pdf upcoming xml",
+        "invoicing: invoice invoices itemised_usage paid_copy pdf request_pdf upcoming xml",
         "pay_links: show",
         "portal: dashboard live transactions transactions_csv usage usage_csv",
         "subscriptions: listed show",
