@@ -3,6 +3,7 @@
 import pytest
 
 pytest_plugins = [
+    "tests.fixtures.compiled",
     "tests.fixtures.servers",
     "tests.fixtures.outside",
     "tests.fixtures.product",
