@@ -3,7 +3,7 @@
 Amounts are Decimals of the file, turned into whole cents. Entries that are still pending are left out. A
 batch becomes one movement per transaction where these add up to the entry, else it stays whole, for a person.
 What makes a movement itself is its `key`: a file read twice, or one that overlaps another, gives the same
-keys; the parts of one entry share its key and count from 1.
+keys, and so do two statements of one file; the parts of one entry share its key and count from 1.
 """
 
 import hashlib
@@ -97,9 +97,11 @@ def parse(content: bytes) -> tuple[Statement, ...]:
 
 
 def _statements(document: Element) -> Iterator[Statement]:
-    """Each statement once, though a file may repeat it; equal payments are counted over the whole file."""
+    """Each statement once, though a file may repeat it.
+
+    Equal payments are counted within one statement: two statements of a file may overlap as two files may.
+    """
     seen: set[bytes] = set()
-    alike: Counter[str] = Counter()
     for statement in _children(document, "Stmt"):
         digest = hashlib.sha256(etree.tostring(statement, method="c14n")).digest()
         if digest in seen:
@@ -109,6 +111,7 @@ def _statements(document: Element) -> Iterator[Statement]:
         if not iban:
             raise NotAStatement(lazy_gettext("A statement does not name the IBAN of its account."))
         entries = [entry for entry in _children(statement, "Ntry") if _is_booked(entry)]
+        alike: Counter[str] = Counter()
         movements = [one for entry in entries for one in _movements(entry, iban, alike)]
         currencies = {_required(entry, "Amt").get("Ccy") or "" for entry in entries}
         if len(currencies) > 1:
@@ -176,24 +179,26 @@ def _movement(
 
 
 def _key(entry: Element, txs: list[Element], cents: int, alike: Counter[str]) -> str:
-    """What makes an entry itself, in this file and in any other.
+    """What makes an entry itself, in this statement and in any other.
 
-    The bank's own reference is unique; it counts together with day and amount, for some banks number anew
-    each day. The sender's reference and the whole content stand in where there is none; then the first, the
-    second and so on of equal entries in a file are told apart.
+    The bank's own reference counts together with day and amount, for some banks number anew each day. The
+    sender's reference and the whole content stand in where there is none; not the entry's own number, which
+    some banks give it anew in each statement. The first, the second and so on of equal entries in a
+    statement are told apart, for a bank may also repeat the reference of a batch.
     """
     moved = (_day(entry).isoformat(), str(cents), str(_is_reversal(entry, txs)))
     bank_reference = _text(entry, "AcctSvcrRef")
     if bank_reference.upper() not in _NO_REFERENCE:
-        return f"ref-{_digest(bank_reference, *moved)}"
-    content = [_text(entry, "NtryRef"), _remittance(entry, txs)]
-    for tx in txs:
-        for party in ("Dbtr", "Cdtr"):
-            content += [_iban_of(tx, party), _name_of(tx, party)]
-        content += [_end_to_end(tx), _text(tx, "RmtInf/Strd/CdtrRefInf/Ref")]
-    digest = _digest(*moved, *content)
-    alike[digest] += 1
-    return f"txt-{digest}-{alike[digest]}"
+        same = f"ref-{_digest(bank_reference, *moved)}"
+    else:
+        content = [_remittance(entry, txs)]
+        for tx in txs:
+            for party in ("Dbtr", "Cdtr"):
+                content += [_iban_of(tx, party), _name_of(tx, party)]
+            content += [_end_to_end(tx), _text(tx, "RmtInf/Strd/CdtrRefInf/Ref")]
+        same = f"txt-{_digest(*moved, *content)}"
+    alike[same] += 1
+    return f"{same}-{alike[same]}"
 
 
 def _digest(*parts: str) -> str:

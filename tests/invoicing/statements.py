@@ -54,14 +54,16 @@ class Ntry:
     day: date = date(2026, 11, 3)
     reversal: bool = False
     amount: str = ""
+    number: str = ""
 
     def xml(self, version: int) -> str:
         total = self.amount or format(sum((Decimal(tx.amount) for tx in self.txs), Decimal(0)), ".2f")
         status = f"<Sts><Cd>{self.status}</Cd></Sts>" if version >= 8 else f"<Sts>{self.status}</Sts>"
         reversal = "<RvslInd>true</RvslInd>" if self.reversal else ""
+        number = f"<NtryRef>{self.number}</NtryRef>" if self.number else ""
         reference = f"<AcctSvcrRef>{self.reference}</AcctSvcrRef>" if self.reference else ""
         return (
-            f'<Ntry><Amt Ccy="EUR">{total}</Amt><CdtDbtInd>{self.sign}</CdtDbtInd>{reversal}{status}'
+            f'<Ntry>{number}<Amt Ccy="EUR">{total}</Amt><CdtDbtInd>{self.sign}</CdtDbtInd>{reversal}{status}'
             f"<BookgDt><Dt>{self.day.isoformat()}</Dt></BookgDt>{reference}"
             f"<NtryDtls>{''.join(tx.xml(self.sign, version) for tx in self.txs)}</NtryDtls></Ntry>"
         )

@@ -114,6 +114,28 @@ def test_a_reference_that_is_used_anew_for_another_payment_is_another_payment() 
     assert len(set(keys(nothing))) == 2
 
 
+def test_a_payment_that_each_statement_numbers_anew_is_the_same_payment() -> None:
+    coffee = (Tx(amount="5.00", text="coffee"),)
+    one, two = Ntry(txs=coffee, number="7"), Ntry(txs=coffee, number="1")
+    assert keys(statement(one)) == keys(statement(two))
+    assert len(set(keys(statement(one, two)))) == 2
+
+
+def test_payments_that_share_a_reference_day_and_amount_are_told_apart_in_one_statement() -> None:
+    batch = (paid("5.00", "a", reference="BATCH"), paid("5.00", "b", reference="BATCH"))
+    found = keys(statement(*batch))
+    assert len(set(found)) == 2
+    assert keys(statement(*batch, paid("5.00", "later", reference="BATCH")))[:2] == found
+
+
+@pytest.mark.parametrize("reference", ["", "R1"])
+def test_statements_of_one_file_that_overlap_give_each_movement_once(reference: str) -> None:
+    coffee, tea = paid("5.00", "coffee", reference=reference), paid("3.00", "tea")
+    content = camt(Stmt(entries=(coffee,)), Stmt(entries=(coffee, tea), number="2"))
+    assert len(movements(content)) == 3
+    assert len(set(keys(content))) == 2
+
+
 def test_a_statement_that_a_file_repeats_counts_once() -> None:
     one = Stmt(entries=(paid("5.00", "coffee"),))
     assert len(movements(camt(one, one))) == 1
@@ -170,17 +192,21 @@ payments = st.lists(
 def test_files_that_overlap_give_each_movement_once(
     made: list[tuple[int, str, str, bool, bool]], cut: int, version: int
 ) -> None:
-    entries = [
-        Ntry(
-            txs=(Tx(amount=format(Decimal(cents).scaleb(-2), "f"), text=text),),
-            reference=f"{reference}-{position}" if reference else "",
-            sign="CRDT" if comes else "DBIT",
-            reversal=reversal,
-        )
-        for position, (cents, reference, text, comes, reversal) in enumerate(made)
-    ]
+    def numbered(number: str) -> list[Ntry]:
+        return [
+            Ntry(
+                txs=(Tx(amount=format(Decimal(cents).scaleb(-2), "f"), text=text),),
+                reference=reference,
+                number=f"{number}{position}",
+                sign="CRDT" if comes else "DBIT",
+                reversal=reversal,
+            )
+            for position, (cents, reference, text, comes, reversal) in enumerate(made)
+        ]
+
+    entries = numbered("A")
     whole = keys(statement(*entries, version=version))
     assert len(set(whole)) == len(entries)
-    assert set(keys(statement(*entries[:cut], version=version))) <= set(whole)
+    assert set(keys(statement(*numbered("B")[:cut], version=version))) <= set(whole)
     total = sum(m.amount_cents for m in movements(statement(*entries, version=version)))
     assert total == sum(cents if comes else -cents for cents, _, _, comes, _ in made)
