@@ -139,7 +139,7 @@ def test_a_credit_note_is_its_invoice_with_the_sign_turned(
 
 
 def test_what_is_given_back_leaves_the_discount_of_what_was_charged() -> None:
-    """Usage that promotional credit paid, beside a correction of what the balance had paid, and the reverse."""
+    """Usage that promotional credit paid beside a correction of what the balance paid, and the reverse."""
     paid_by_promo = totals_of([(NL, 2500), (NL, -1000)], {NL: 30_250_000})
     assert (paid_by_promo.discount_cents, paid_by_promo.total_cents) == (2500, -1210)
     promo_returned = totals_of([(NL, 5000), (NL, -2500)], {NL: -30_250_000})
