@@ -32,9 +32,10 @@ LOOK_SECONDS: Final = 2
 STATE: Final = "provider_settings"
 # Of the provider all may be chosen but who collects direct debits: that is agreed with the payment provider.
 PROVIDER_NAMES: Final = frozenset(one.name for one in fields(Provider)) - {"creditor_name", "creditor_id"}
+# Not the limit of adjustments: who could raise it would need no second person.
 SETTING_NAMES: Final = frozenset(
     {
-        "payment_term_days", "issue_on", "small_due_micros", "adjustment_limit_micros", "low_balance_micros",
+        "payment_term_days", "issue_on", "small_due_micros", "low_balance_micros",
         "dunning_upcoming_days", "dunning_reminder_days", "dunning_second_reminder_days",
         "dunning_late_fee_days", "dunning_final_demand_days", "dunning_grace_days", "dunning_suspends",
         "late_fee_business", "late_fee_consumer",

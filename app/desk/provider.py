@@ -32,8 +32,7 @@ GROUPS: Final[tuple[tuple[LazyString, tuple[str, ...]], ...]] = (
     (lazy_gettext("Look"), ("logo_file", "no_logo", "brand_colour")),
     (
         lazy_gettext("Terms"),
-        ("issue_on", "payment_term_days", "small_due_micros", "low_balance_micros",
-         "adjustment_limit_micros"),
+        ("issue_on", "payment_term_days", "small_due_micros", "low_balance_micros"),
     ),
     (
         lazy_gettext("Dunning"),

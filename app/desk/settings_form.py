@@ -96,10 +96,6 @@ class SettingsForm(FlaskForm):
         description=lazy_gettext("Less than this stays on the balance."),
     )
     low_balance_micros = MoneyField(lazy_gettext("Low balance"))
-    adjustment_limit_micros = MoneyField(
-        lazy_gettext("Limit of adjustments"),
-        description=lazy_gettext("Above it a second person approves."),
-    )
     dunning_upcoming_days = _days(lazy_gettext("Announcement, days before the due date"))
     dunning_reminder_days = _days(lazy_gettext("Reminder, days after the due date"), least=1)
     dunning_second_reminder_days = _days(lazy_gettext("Second reminder"), least=1)
@@ -151,9 +147,6 @@ class SettingsForm(FlaskForm):
         _check_amount(field)
 
     def validate_low_balance_micros(self, field: Field) -> None:
-        _check_amount(field)
-
-    def validate_adjustment_limit_micros(self, field: Field) -> None:
         _check_amount(field)
 
 

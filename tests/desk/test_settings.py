@@ -125,7 +125,7 @@ def test_reading_the_settings_costs_no_statement_but_now_and_then(staff: FlaskCl
         ({"iban": "NL00"}, "iban"),
         ({"country": "nl"}, "country"),
         ({"payment_term_days": "-1"}, "payment_term_days"),
-        ({"adjustment_limit_micros": "much"}, "adjustment_limit_micros"),
+        ({"low_balance_micros": "much"}, "low_balance_micros"),
         ({"dunning_second_reminder_days": "3"}, "dunning_reminder_days"),
         ({"late_fee_business": "a lot"}, "late_fee_business"),
         ({"logo_file": (io.BytesIO(b"<svg onload=alert(1)>"), "logo.png")}, "logo_file"),
@@ -141,6 +141,20 @@ def test_what_cannot_be_is_said_at_its_field_and_nothing_is_saved(
     assert answer.status_code == 422
     assert f'id="{field}-wrong"' in answer.text
     assert audit.entries(Filters(action="settings.changed")) == []
+
+
+def test_nobody_raises_at_the_desk_what_they_may_adjust_alone(app: Flask, staff: FlaskClient) -> None:
+    limit_micros = app.extensions["settings"].adjustment_limit_micros
+    assert "adjustment_limit_micros" not in fields(staff.get(PAGE).text)
+
+    assert save(staff, name="Kwik Cloud", adjustment_limit_micros="1000000").status_code == 303
+
+    assert settings().provider.name == "Kwik Cloud"
+    assert settings().adjustment_limit_micros == limit_micros
+    # A version saved when the page still had it is not believed either.
+    chosen = {"adjustment_limit_micros": 10**12}
+    kept = provider_settings.applied(app.extensions["settings"], chosen)
+    assert kept.adjustment_limit_micros == limit_micros
 
 
 def test_nobody_overwrites_what_they_have_not_seen(staff: FlaskClient) -> None:
