@@ -188,10 +188,10 @@ def test_a_document_that_cannot_be_made_holds_up_no_other_of_its_batch(
 ) -> None:
     make, broken = paper.html_of, closed.customers["c2"]
 
-    def html(invoice: Invoice) -> str:
+    def html(invoice: Invoice, paid: paper.Paid | None = None) -> str:
         if invoice.customer_id == broken:
             raise ValueError("a document that cannot be put into words")
-        return make(invoice)
+        return make(invoice, paid)
 
     monkeypatch.setattr("invoicing.paper.html_of", html)
     service.start_close(OCTOBER)
