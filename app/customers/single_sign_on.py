@@ -1,9 +1,11 @@
 """Who a single sign-on is, here. An address that the provider did not verify makes nobody somebody.
 
 An identity is tied to a person when its verified address is theirs, when they connect it while signed in,
-when they accept an invitation with it, or by the operator.
+when they accept an invitation with it, or by the operator. Who has an authenticator gives its code before a
+new identity becomes theirs: an address alone does not replace it.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +14,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.clock import utc_now
-from app.customers import sign_in, team
+from app.customers import authenticators, sign_in, team
 from app.customers.models import Membership, User
 from app.customers.oidc import Claims
 from app.customers.people_models import SignInIdentity
@@ -27,37 +29,59 @@ class IdentityTaken(Conflict):
     title = lazy_gettext("This sign-in belongs to another account.")
 
 
-def person_of(claims: Claims, *, locale: str) -> User | None:
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who came. Not `is_tied`: the code of their authenticator comes first, and `tie_to` after it."""
+
+    user: User
+    is_tied: bool
+
+
+def person_of(claims: Claims, *, locale: str) -> Arrival | None:
     """Whom this sign-in belongs to; None when we cannot know. A new verified address becomes a person."""
     identity = _note(claims)
     if identity.user_id is not None:
-        return db.session.get_one(User, identity.user_id)
+        return Arrival(db.session.get_one(User, identity.user_id), is_tied=True)
     if not claims.email_verified:
         return None
     user = sign_in.find_user(claims.email)
     if user is None:
         user = sign_in.create_user(claims.email, claims.name, locale=locale)
+    elif authenticators.is_on(user.user_id):
+        return Arrival(user, is_tied=False)
     identity.user_id = user.user_id
-    return user
+    return Arrival(user, is_tied=True)
 
 
 def connect(claims: Claims, user: User) -> None:
     """Tie this sign-in to who is signed in. Again is harmless. Raises IdentityTaken."""
-    identity = _note(claims)
+    _tie(_note(claims), user)
+
+
+def tie_to(user: User, issuer: str, subject: str) -> None:
+    """After the authenticator's code: what `person_of` left untied. Raises IdentityTaken."""
+    _tie(db.session.get_one(SignInIdentity, (issuer, subject), with_for_update=True), user)
+
+
+def _tie(identity: SignInIdentity, user: User) -> None:
     if identity.user_id not in (None, user.user_id):
         raise IdentityTaken
     identity.user_id = user.user_id
 
 
-def accept_invitation(claims: Claims, token: str, *, locale: str) -> User:
-    """The holder of an invitation comes with a sign-in of their own. Raises InvitationEnded, SignInFirst."""
-    user = person_of(claims, locale=locale)
-    if user is not None:
-        team.accept(token, user)
-        return user
-    user = team.accept_as_new(token, claims.name, None, locale=locale)
-    connect(claims, user)
-    return user
+def accept_invitation(claims: Claims, token: str, *, locale: str) -> Arrival:
+    """The holder of an invitation comes with a sign-in of their own; who is not tied accepts nothing yet.
+
+    Raises InvitationEnded, SignInFirst.
+    """
+    arrival = person_of(claims, locale=locale)
+    if arrival is None:
+        user = team.accept_as_new(token, claims.name, None, locale=locale)
+        connect(claims, user)
+        return Arrival(user, is_tied=True)
+    if arrival.is_tied:
+        team.accept(token, arrival.user)
+    return arrival
 
 
 def identities_of(user_id: int) -> list[SignInIdentity]:

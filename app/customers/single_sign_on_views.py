@@ -9,7 +9,7 @@ from app.config import settings
 from app.customers import oidc, single_sign_on
 from app.customers.auth import NoCustomer
 from app.customers.oidc import Claims
-from app.customers.views import count_visitor, own_page, welcome
+from app.customers.views import ask_second, count_visitor, own_page, welcome
 from app.db import in_unit_of_work
 from app.i18n import current_locale
 
@@ -54,15 +54,19 @@ def arrive(provider_key: str) -> ResponseReturnValue:
     claims = oidc.arrive(provider)
     if "connect" in errand:
         return _connected(claims, provider.label, errand["connect"])
-    locale = current_locale()
-    if errand.get("invitation"):
-        user = in_unit_of_work(single_sign_on.accept_invitation, claims, errand["invitation"], locale=locale)
+    locale, token, target = current_locale(), errand.get("invitation"), own_page(errand.get("next"))
+    if token:
+        arrival = in_unit_of_work(single_sign_on.accept_invitation, claims, token, locale=locale)
     else:
         found = in_unit_of_work(single_sign_on.person_of, claims, locale=locale)
         if found is None:
             raise UnknownSignIn
-        user = found
-    return welcome(user, "single_sign_on", own_page(errand.get("next")))
+        arrival = found
+    if not arrival.is_tied:
+        # An invitation is still to be accepted then, by who is signed in.
+        target = url_for("invitations.show", token=token) if token else target
+        return ask_second(arrival.user, "single_sign_on", target, new=(claims.issuer, claims.subject))
+    return welcome(arrival.user, "single_sign_on", target)
 
 
 def _connected(claims: Claims, label: str, user_id: int) -> ResponseReturnValue:

@@ -13,7 +13,7 @@ from flask_login import current_user, logout_user
 from werkzeug.wrappers import Response
 
 from app.clock import utc_now
-from app.customers import authenticators, oidc, user_sessions
+from app.customers import authenticators, oidc, single_sign_on, user_sessions
 from app.customers import sign_in as signing_in
 from app.customers.auth import sign_in as sign_in_as
 from app.customers.forms import AddressForm, CodeForm, PasswordForm, SecondForm
@@ -27,7 +27,7 @@ blueprint = Blueprint("customers", __name__, template_folder="templates")
 
 HOME: Final = "portal.home"
 ADDRESS: Final = "sign_in_address"
-WAITING: Final = "sign_in_second"
+WAITING: Final = "sign_in_waiting"
 TRIES_PER_PLACE: Final = 100
 SECOND_LIFE_SECONDS: Final = 10 * 60
 
@@ -82,16 +82,21 @@ def enter_code() -> str | Response:
 
 @blueprint.route("/sign-in/second", methods=["GET", "POST"])
 def second() -> str | Response:
-    """The code of the authenticator app, or a recovery code, after the password or the mailed code."""
+    """The code of the authenticator app, or a recovery code, after the password or the mailed code.
+
+    After single sign-on too, where an identity is new: it is tied to the person with the code.
+    """
     waiting = _waiting()
     if waiting is None:
         return redirect(url_for("customers.sign_in", next=request.args.get("next")))
-    user, way, target = waiting
+    user, way, target, new = waiting
     form = SecondForm()
     if form.validate_on_submit():
         count_visitor()
         with unit_of_work():
             if authenticators.check(user, form.code.data):
+                if new is not None:
+                    single_sign_on.tie_to(user, *new)
                 sign_in_as(user, way)
                 return redirect(own_page(target), code=303)
         form.code.errors = [gettext("This code is wrong, or was used before. Wait for the next one.")]
@@ -148,20 +153,23 @@ def welcome(user: User, way: Way, target: str | None) -> Response:
     return redirect(own_page(target), code=303)
 
 
-def ask_second(user: User, way: Way, target: str | None) -> Response:
-    """Nobody is signed in yet: only who passed the first step is noted, for a few minutes."""
+def ask_second(user: User, way: Way, target: str | None, *, new: tuple[str, str] | None = None) -> Response:
+    """Nobody is signed in yet: only who passed the first step is noted, for a few minutes.
+
+    `new`: issuer and subject of a sign-in that becomes theirs with the code.
+    """
     locale = session.get("locale")
     session.clear()
     if locale:
         session["locale"] = locale
-    session[WAITING] = [user.get_id(), way, target or "", int(utc_now().timestamp())]
+    session[WAITING] = [user.get_id(), way, target or "", int(utc_now().timestamp()), new]
     return redirect(url_for("customers.second"), code=303)
 
 
-def _waiting() -> tuple[User, Way, str] | None:
+def _waiting() -> tuple[User, Way, str, tuple[str, str] | None] | None:
     """Who passed the first step a moment ago, on this device."""
-    name, way, target, at = session.get(WAITING, ("", "", "", 0))
+    name, way, target, at, new = session.get(WAITING, ("", "", "", 0, None))
     if utc_now().timestamp() - at > SECOND_LIFE_SECONDS:
         return None
     user = signing_in.user_of_session(name)
-    return (user, way, target) if user is not None else None
+    return (user, way, target, tuple(new) if new else None) if user is not None else None

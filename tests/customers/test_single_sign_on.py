@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from joserfc.jwk import RSAKey
+from werkzeug.test import TestResponse
 
 from app.config import Settings
 from app.customers import authenticators, oidc, sign_in, single_sign_on, team
@@ -59,15 +60,80 @@ def test_an_address_that_is_not_verified_makes_nobody_somebody(
     assert not signed_in(client)
 
 
-def test_no_further_code_is_asked_after_single_sign_on(client: FlaskClient, sign_on: SignOnProvider) -> None:
+def test_a_new_sign_in_becomes_ones_own_after_the_authenticators_code_and_asks_no_more_then(
+    app: Flask, client: FlaskClient, sign_on: SignOnProvider
+) -> None:
     _, anna = customer_with_user("acme")
     codes = in_unit_of_work(_with_authenticator, anna.user_id)
-    assert codes
     sign_on.person = {"sub": "a-1", "email": "acme@tegoed.example", "email_verified": True}
 
-    sign_on.follow(client, client.get(AT))
+    answer = sign_on.follow(client, client.get(f"{AT}?next=/transactions"))
+    assert (answer.status_code, answer.location) == (303, "/sign-in/second")
+    assert not signed_in(client)
+    assert not _identities(anna.user_id)
+    assert _second_step(client, "000000").status_code == 200
+    assert not signed_in(client)
+    assert not _identities(anna.user_id)
 
+    answer = _second_step(client, codes[0])
+    assert (answer.status_code, answer.location) == (303, "/transactions")
     assert signed_in(client)
+    assert _identities(anna.user_id) == ["a-1"]
+    later = app.test_client()
+    assert sign_on.follow(later, later.get(AT)).location != "/sign-in/second"
+    assert signed_in(later)
+
+
+def test_a_sign_in_that_became_anothers_meanwhile_is_not_tied_by_the_code(
+    app: Flask, client: FlaskClient, sign_on: SignOnProvider
+) -> None:
+    _, anna = customer_with_user("acme")
+    _, bo = customer_with_user("globex")
+    codes = in_unit_of_work(_with_authenticator, anna.user_id)
+    sign_on.person = {"sub": "a-1", "email": "acme@tegoed.example", "email_verified": True}
+    sign_on.follow(client, client.get(AT))
+    other = app.test_client()
+    enter(other, bo)
+    token = token_of(other.get("/account/security"))
+    sign_on.follow(other, other.post("/account/security/connect/oidc", data={"csrf_token": token}))
+
+    assert _second_step(client, codes[0]).status_code == 409
+
+    assert not signed_in(client)
+    assert _identities(bo.user_id) == ["a-1"]
+
+
+def test_an_invitation_waits_for_the_authenticators_code_as_well(
+    client: FlaskClient, sign_on: SignOnProvider, smtp: Mailbox, run_jobs: Callable[..., int]
+) -> None:
+    acme, anna = customer_with_user("acme")
+    _, bo = customer_with_user("globex")
+    codes = in_unit_of_work(_with_authenticator, bo.user_id)
+    in_unit_of_work(team.invite, acme, "globex@tegoed.example", "billing", by=anna)
+    run_jobs()
+    token = plain(smtp.messages[-1]).split("/invitation/")[1].split()[0]
+    sign_on.person = {"sub": "b-1", "email": "globex@tegoed.example", "email_verified": True}
+
+    answer = sign_on.follow(client, client.get(f"{AT}?invitation={token}"))
+    assert answer.location == "/sign-in/second"
+    assert len(team.members(acme)) == 1
+
+    answer = _second_step(client, codes[0])
+    assert answer.location == f"/invitation/{token}"
+    page = client.get(answer.location)
+    client.post(f"/invitation/{token}/accept", data={"csrf_token": token_of(page)})
+    db.session.rollback()
+    assert {one.email for one in team.members(acme)} == {"acme@tegoed.example", "globex@tegoed.example"}
+
+
+def _second_step(client: FlaskClient, code: str) -> TestResponse:
+    page = client.get("/sign-in/second")
+    return client.post("/sign-in/second", data={"csrf_token": token_of(page), "code": code})
+
+
+def _identities(user_id: int) -> list[str]:
+    db.session.rollback()
+    return [one.subject for one in single_sign_on.identities_of(user_id)]
 
 
 def _with_authenticator(user_id: int) -> list[str]:
