@@ -18,13 +18,19 @@ _COPY = """
 COPY transfer (customer_id, number, kind, debit, credit, amount_micros, reference, balance_after_micros,
                created_at) FROM STDIN
 """
-# A balance that rises without usage needs a look: its marks lie below it.
+# A balance that rises without usage needs a look, for its marks lie below it; so does one that falls through.
 _UPDATE = """
 UPDATE balance AS b
 SET prepaid_micros = b.prepaid_micros + d.prepaid, credits_micros = b.credits_micros + d.credits,
     promo_micros = b.promo_micros + d.promo, receivable_micros = b.receivable_micros + d.receivable,
     last_transfer_number = d.number,
-    attention_at = CASE WHEN d.rose THEN coalesce(b.attention_at, %s) ELSE b.attention_at END
+    attention_at = CASE
+        WHEN d.rose OR (
+            b.prepaid_micros + b.promo_micros - b.held_micros >= b.attention_mark_micros
+            AND b.prepaid_micros + b.promo_micros - b.held_micros + d.prepaid + d.promo
+                < b.attention_mark_micros
+        )
+        THEN coalesce(b.attention_at, %s) ELSE b.attention_at END
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::boolean[])
      AS d (customer_id, prepaid, credits, promo, receivable, number, rose)
 WHERE b.customer_id = d.customer_id

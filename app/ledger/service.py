@@ -6,9 +6,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
-from sqlalchemy import case, func, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, select, text, update
 
 from app import audit
 from app.audit import Subject
@@ -145,13 +145,10 @@ def post(posting: Posting) -> Transfer:
     """
     if posting.customer_id not in unit_notes().get("locked_customers", ()):
         raise RuntimeError(f"balance {posting.customer_id} is changed without its lock")
+    deltas = effects(posting.debit, posting.credit, posting.amount_micros)
     changes = {
-        _COLUMN[side]: getattr(BalanceRow, _COLUMN[side]) + delta
-        for side, delta in effects(posting.debit, posting.credit, posting.amount_micros).items()
-    }
-    if posting.credit in AVAILABLE_SIDES:
-        # Marks lie below the balance; one that rises without usage needs a look to find its next.
-        changes["attention_at"] = func.coalesce(BalanceRow.attention_at, utc_now())
+        _COLUMN[side]: getattr(BalanceRow, _COLUMN[side]) + delta for side, delta in deltas.items()
+    } | _attention(posting, sum(deltas.get(side, 0) for side in AVAILABLE_SIDES))
     row = db.session.execute(
         update(BalanceRow)
         .where(BalanceRow.customer_id == posting.customer_id)
@@ -173,6 +170,22 @@ def post(posting: Posting) -> Transfer:
     db.session.add(transfer)
     db.session.flush()
     return transfer
+
+
+def _attention(posting: Posting, by_micros: int) -> dict[str, ColumnElement[Any]]:
+    """Whether a balance that moves without usage asks for a look: one that rises, or falls through its mark.
+
+    Marks lie below the balance, so one that rises needs a look to find its next.
+    """
+    noted = func.coalesce(BalanceRow.attention_at, utc_now())
+    if posting.credit in AVAILABLE_SIDES:
+        return {"attention_at": noted}
+    if by_micros == 0:
+        return {}
+    mark = BalanceRow.attention_mark_micros
+    available = BalanceRow.prepaid_micros + BalanceRow.promo_micros - BalanceRow.held_micros
+    fell = and_(available >= mark, available + by_micros < mark)
+    return {"attention_at": case((fell, noted), else_=BalanceRow.attention_at)}
 
 
 def post_once(posting: Posting) -> Transfer | None:
@@ -307,7 +320,7 @@ def grants(customer_id: int) -> list[Grant]:
 
 
 def set_marks(customer_id: int, *, low_mark_micros: int | None, attention_mark_micros: int | None) -> None:
-    """Below `low_mark` the state is `low`; a debit that crosses `attention_mark` asks for a look."""
+    """Below `low_mark` the state is `low`; what falls through `attention_mark` asks for a look."""
     db.session.execute(
         update(BalanceRow)
         .where(BalanceRow.customer_id == customer_id)

@@ -14,7 +14,11 @@ from app.ledger.sides import Side
 from invoicing import charges, service
 from invoicing.charges import ChargeBilled, NewCharge
 from invoicing.models import Invoice
+from tests.fixtures.outside import Mailbox, Sandbox
+from tests.fixtures.product import LiveApp
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
+from tests.topups.conftest import Story
+from topups import methods
 
 KEYS = count()
 PDF = b"%PDF-1.7 a work order"
@@ -68,6 +72,32 @@ def test_a_month_without_usage_is_billed_for_its_charge_alone(shop: Shop, api: F
     shop.close()
     invoice = shop.invoice("acme")
     assert (invoice.net_cents, invoice.total_cents, invoice.due_cents) == (7500, 9075, 9075)
+
+
+def test_a_charge_that_takes_the_balance_below_the_threshold_tops_it_up(
+    shop: Shop,
+    api: FlaskClient,
+    sandbox: Sandbox,
+    live_app: LiveApp,
+    smtp: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("topups.receipts", "invoicing.notices"):
+        monkeypatch.setattr(f"{module}.render_pdf", lambda html: b"%PDF " + html.encode(), raising=False)
+    methods.forget()
+    story = Story(shop.customer("acme"), sandbox, shop.run_jobs)
+    shop.top_up("acme", 90)
+    story.save_method("creditcard")
+    story.turn_on(threshold_micros=50 * EURO, amount_micros=60 * EURO)
+    shop.run_jobs()
+    assert story.prepaid == 100 * EURO
+    charge(api, "50.00")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    assert story.prepaid == 39_500_000
+    story.sweep()
+    assert [decision.reason for decision in story.decisions()][-1] == "charged"
+    assert story.prepaid == 99_500_000
 
 
 def test_a_charge_of_a_day_after_the_month_waits_for_the_next_close(shop: Shop, api: FlaskClient) -> None:

@@ -1,5 +1,6 @@
 """Many postings in a batch: written as if each had been posted alone, all of them or none."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from app.db import db, in_unit_of_work, unit_of_work
 from app.ledger import service as ledger
 from app.ledger.accounts import open_account
+from app.ledger.holds import place_hold
 from app.ledger.models import BalanceRow, Transfer
 from app.ledger.movements import Span, moved_by_kind
 from app.ledger.postings import PostingBatch
@@ -79,6 +81,54 @@ def test_a_batch_writes_what_the_postings_alone_would_have_written(customers: li
         batch.write(datetime.now(UTC))
     assert [state_of(one) for one in together] == [state_of(one) for one in alone]
     assert [ledger.get_balance(one).prepaid_micros for one in together] == expected
+
+
+@pytest.mark.parametrize(
+    ("side", "micros", "mark", "looks"),
+    [
+        (Side.PREPAID, 3, 10**9 - 8, []),
+        (Side.PREPAID, 4, 10**9 - 8, ["alone", "together"]),
+        (Side.CREDITS, 4, 10**9 - 8, []),
+        (Side.PREPAID, 4, 10**9, []),
+        (Side.PREPAID, 4, None, []),
+    ],
+)
+def test_a_balance_that_falls_through_its_mark_asks_for_a_look_posted_alone_or_in_a_batch(
+    customers: list[int], side: Side, micros: int, mark: int | None, looks: list[str]
+) -> None:
+    alone, together = customers[:2]
+    moves = [_posting(alone, side, Side.REVENUE, micros, f"fall-{number}") for number in range(2)]
+    with unit_of_work():
+        for customer_id in (alone, together):
+            ledger.lock_balance(customer_id)
+            ledger.post(_posting(customer_id, Side.PREPAID, Side.PSP, 1, "below"))
+            ledger.set_marks(customer_id, low_mark_micros=0, attention_mark_micros=mark)
+            ledger.clear_attention(customer_id)
+    with unit_of_work():
+        batch = PostingBatch(ledger.lock_balances([alone, together]))
+        for move in moves:
+            ledger.post(move)
+            batch.post(replace(move, customer_id=together))
+        batch.write(datetime.now(UTC))
+    asked = {"alone": state_of(alone)[1], "together": state_of(together)[1]}
+    assert [name for name, asks in asked.items() if asks] == looks
+    assert state_of(together) == state_of(alone)
+
+
+def test_what_is_held_is_no_part_of_the_balance_that_falls(customers: list[int]) -> None:
+    alone, together = customers[:2]
+    with unit_of_work():
+        ledger.lock_balances([alone, together])
+        for customer_id in (alone, together):
+            ledger.set_marks(customer_id, low_mark_micros=0, attention_mark_micros=10**9 - 8)
+            place_hold(customer_id, 6, expires_at=datetime.now(UTC) + timedelta(hours=1), reference="hold")
+            ledger.clear_attention(customer_id)
+    with unit_of_work():
+        batch = PostingBatch(ledger.lock_balances([alone, together]))
+        ledger.post(_posting(alone, Side.PREPAID, Side.REVENUE, 3, "fall"))
+        batch.post(_posting(together, Side.PREPAID, Side.REVENUE, 3, "fall"))
+        batch.write(datetime.now(UTC))
+    assert (state_of(alone)[1], state_of(together)[1]) == (True, True)
 
 
 def test_balances_that_are_not_locked_are_not_changed(customers: list[int]) -> None:

@@ -111,7 +111,7 @@ class Story:
         return rule
 
     def use(self, euros: float) -> None:
-        """Usage debits the balance; whether it crossed a mark is not looked at here."""
+        """Usage debits the balance; that it crossed a mark is noted for the sweep, no job is sent."""
         self.used += 1
         with unit_of_work():
             lock_balance(self.customer_id)
