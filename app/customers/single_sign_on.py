@@ -123,6 +123,10 @@ def tie(issuer: str, subject: str, customer_id: int, role: str, *, locale: str) 
     if identity.user_id is None:
         if not identity.email:
             raise Conflict(lazy_gettext("This sign-in has no e-mail address: invite the person instead."))
+        if not identity.email_verified:
+            raise Conflict(
+                lazy_gettext("Nobody has proved that this address is theirs: invite the person instead.")
+            )
         if sign_in.find_user(identity.email) is not None:
             raise Conflict(
                 lazy_gettext("There is an account with this address: its person can connect the sign-in.")

@@ -21,8 +21,8 @@ ERRAND = "single_sign_on_errand"
 class UnknownSignIn(NoCustomer):
     code = "unknown_sign_in"
     title = lazy_gettext(
-        "We do not know this sign-in yet. Ask a colleague to invite you, or ask us to link it to your "
-        "customer number. Have you signed in here before? Sign in that way and connect this under Security."
+        "We do not know this sign-in yet. Ask a colleague to invite you. Have you signed in here before? "
+        "Sign in that way and connect this under Security."
     )
 
 

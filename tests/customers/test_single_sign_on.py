@@ -237,6 +237,35 @@ def test_a_new_person_is_told_how_to_ask_until_the_operator_ties_them(
     assert len(team.members(acme)) == 2
 
 
+def test_staff_makes_no_account_under_an_address_that_nobody_proved(
+    app: Flask, client: FlaskClient, sign_on: SignOnProvider
+) -> None:
+    acme, _ = customer_with_user("acme")
+    sign_on.person = {"sub": "thief", "email": "boss@acme.example", "name": "The Boss"}
+    assert sign_on.follow(client, client.get(AT)).status_code == 403
+    staff = app.test_client()
+    enter(staff, operator())
+    page = staff.get("/desk/people")
+    assert "boss@acme.example" in page.text
+    assert 'name="reference"' not in page.text
+
+    tied = staff.post(
+        "/desk/people",
+        data={
+            "csrf_token": token_of(page),
+            "issuer": sign_on.url,
+            "subject": "thief",
+            "reference": "acme",
+            "role": "owner",
+        },
+    )
+
+    assert tied.status_code == 409
+    assert "Nobody has proved that this address is theirs: invite the person instead." in tied.text
+    assert person("boss@acme.example") is None
+    assert len(team.members(acme)) == 1
+
+
 def test_a_signed_in_person_connects_a_sign_in_and_no_one_else_takes_it(
     app: Flask, client: FlaskClient, sign_on: SignOnProvider
 ) -> None:
