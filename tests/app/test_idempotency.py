@@ -53,3 +53,11 @@ def test_the_same_key_is_a_new_request_after_a_day_but_what_moved_money_stays_do
     assert api.post("/v1/customers", json=another, headers=KEY).status_code == 409
     clock.travel_to(clock.now() + timedelta(hours=25))
     assert api.post("/v1/customers", json=another, headers=KEY).status_code == 201
+
+
+def test_long_keys_that_differ_only_at_their_end_give_two_grants(api: FlaskClient) -> None:
+    api.post("/v1/customers", json=ACME)
+    for end in ("a", "b"):
+        made = api.post(PATH, json=GRANT, headers={"Idempotency-Key": "k" * 127 + end})
+        assert made.status_code == 201
+    assert given(api) == "10.00"
