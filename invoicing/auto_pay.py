@@ -203,7 +203,7 @@ def _plan(customer_id: int, invoice_id: UUID) -> Key | None:
     key = (customer_id, invoice_id, invoice.due_date)
     known = db.session.get(AutoPayment, key, populate_existing=True)
     if known is not None:
-        return key if known.status == "planned" else None
+        return key if _goes_on(known, invoice) else None
     if invoice.outstanding_micros <= 0 or invoice.due_date > local_date(now):
         return None
     (payable,) = payment_orders.payable(customer_id, [invoice])
@@ -225,6 +225,21 @@ def _plan(customer_id: int, invoice_id: UUID) -> Key | None:
     return key if is_wanted else None
 
 
+def _goes_on(row: AutoPayment, invoice: Invoice) -> bool:
+    """Whether to finish what was begun: not what was switched off before it was asked for."""
+    if row.status != "planned":
+        return False
+    asked = topups.find_by_key(row.customer_id, _request_key(invoice.first_name, row.due_date, row.tried))
+    if asked is None and not applies_to(invoice, choice_of(row.customer_id)):
+        row.status, row.ended_at = "skipped", utc_now()
+        return False
+    return True
+
+
+def _request_key(number: str, due_date: date, tried: int) -> str:
+    return f"auto-pay:{number}:{due_date.isoformat()}:{tried}"
+
+
 def _attempt(key: Key) -> _Attempt | None:
     db.session.rollback()
     row = db.session.get(AutoPayment, key, populate_existing=True)
@@ -241,7 +256,7 @@ def _charge(key: Key, attempt: _Attempt) -> str:
         get_customer(customer_id),
         paying.PayWish(
             numbers=(attempt.number,),
-            request_key=f"auto-pay:{attempt.number}:{due_date.isoformat()}:{attempt.tried}",
+            request_key=_request_key(attempt.number, due_date, attempt.tried),
             amount_micros=attempt.amount_micros,
             payment_method_id=attempt.payment_method_id,
             is_automatic=True,

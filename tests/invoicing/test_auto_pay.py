@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from app.db import db, in_unit_of_work
+from app.db import db, in_unit_of_work, unit_of_work
 from invoicing import auto_pay, billing_terms, dunning_jobs, dunning_run, service
 from invoicing.dunning_models import AutoPayment
 from invoicing.paying import PayWish, pay
@@ -93,6 +93,40 @@ def test_it_is_charged_once_whatever_runs_twice_at_once_or_dies(acme: Payer) -> 
         on_day(acme.shop, 0, hour)
     assert len(acme.payments) == 1
     assert collections(acme) == ["asked"]
+
+
+def test_what_was_begun_is_not_charged_after_the_customer_switched_it_off(acme: Payer) -> None:
+    method = acme.story.save_method("ideal")
+    chooses(acme)
+    acme.shop.clock.travel_to(datetime(2026, 11, 15, 9, tzinfo=UTC))
+    # The process died between the row and the charge.
+    with unit_of_work():
+        db.session.add(
+            AutoPayment(
+                customer_id=acme.customer_id,
+                invoice_id=acme.invoices[0].invoice_id,
+                due_date=DUE,
+                amount_micros=42_400_000,
+                status="planned",
+                methods=[method.payment_method_id],
+                tried=0,
+                created_at=acme.shop.clock.now(),
+            )
+        )
+    in_unit_of_work(lambda: bool(auto_pay.choose(acme.customer_id, [], None)))
+    on_day(acme.shop, 0, 10)
+    assert (acme.payments, collections(acme)) == ([], ["skipped"])
+
+
+def test_what_was_asked_for_before_it_was_switched_off_is_noted_as_asked(acme: Payer) -> None:
+    acme.story.save_method("ideal")
+    chooses(acme)
+    on_day(acme.shop, 0)
+    with db.engine.begin() as connection:
+        connection.execute(update(AutoPayment).values(status="planned", top_up_id=None, ended_at=None))
+    in_unit_of_work(lambda: bool(auto_pay.choose(acme.customer_id, [], None)))
+    on_day(acme.shop, 0, 10)
+    assert (len(acme.payments), collections(acme)) == (1, ["asked"])
 
 
 def test_a_failed_collection_is_not_tried_again_but_chased_like_any_other(acme: Payer) -> None:
