@@ -22,7 +22,7 @@ from app.customers.models import ApiKey, Customer, Membership, User
 from app.customers.people_models import UserSession
 from app.customers.roles import NotYourRole, Permission, require
 from app.customers.viewing import READING, viewed_customer
-from app.db import db, in_unit_of_work
+from app.db import db
 from app.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from app.reference.statements import API_KEY
 
@@ -112,9 +112,9 @@ def _read_with_customers(user_id: int, session_id: str) -> User | None:
 
 
 def _note_visit(response: Response) -> Response:
-    """Now and then, that a session is in use: after the answer is made, in a transaction of its own."""
+    """Now and then, that a session is in use: after the answer is made, whatever was answered."""
     if g.pop("session_to_note", False):
-        in_unit_of_work(user_sessions.seen, g.session_id)
+        user_sessions.seen(g.session_id)
     return response
 
 

@@ -77,9 +77,11 @@ def begin(user: User, way: Way, *, user_agent: str, ip_address: str) -> str:
 
 
 def seen(session_id: str) -> None:
-    db.session.execute(
-        update(UserSession).where(UserSession.session_id == session_id).values(last_seen_at=utc_now())
-    )
+    """On a connection of its own: a commit of the request's session would be taken for a person's act."""
+    with db.engine.begin() as connection:
+        connection.execute(
+            update(UserSession).where(UserSession.session_id == session_id).values(last_seen_at=utc_now())
+        )
 
 
 def devices(user_id: int, this_session_id: str | None) -> list[Device]:

@@ -1,19 +1,24 @@
 """Every act at the desk leaves an entry: no POST of its pages is without words, and none goes unnoted."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from app import audit
 from app.audit import Filters
+from app.clock import utc_now
 from app.customers.auth import create_api_key
+from app.customers.people_models import UserSession
 from app.db import db, unit_of_work
 from app.desk.acts import ACTS
 from app.jobs import enqueue
 from app.mail import mail_log, send
+from tests.fixtures.product import Clock
 from tests.portal.people import customer_with_user, operator, sign_in, token_of
 
 
@@ -119,3 +124,27 @@ def test_a_refused_act_leaves_none(staff: FlaskClient) -> None:
     db.session.rollback()
     assert audit.entries(Filters(action="desk.api_keys")) == []
     assert audit.entries(Filters(action="desk.suspend")) == []
+
+
+@pytest.mark.parametrize(
+    ("act", "address", "status"),
+    [
+        ("desk.api_keys", "/desk/api-keys", 422),
+        ("desk.suspend", "/desk/customers/nobody/suspend", 404),
+        # Refused in words on the page that it goes on to.
+        ("desk_adjustments.approve", "/desk/approvals/nobody/approve", 303),
+    ],
+)
+def test_a_refused_act_leaves_none_after_a_pause_either(
+    staff: FlaskClient, clock: Clock, act: str, address: str, status: int
+) -> None:
+    """That the person was seen again is noted then, whatever the answer; it makes no act of it."""
+    token = token_of(staff.get("/desk/customers"))
+    later = utc_now() + timedelta(minutes=6)
+    clock.travel_to(later)
+
+    assert staff.post(address, data={"csrf_token": token, "name": " "}).status_code == status
+
+    db.session.rollback()
+    assert audit.entries(Filters(action=act)) == []
+    assert db.session.scalars(select(UserSession.last_seen_at)).one() >= later
