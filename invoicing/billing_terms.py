@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 from flask_babel import lazy_gettext
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 
 from app.db import among, db
 from app.errors import Invalid
@@ -66,7 +65,8 @@ def terms_of_each(customer_ids: Collection[int], charge_type: ChargeType) -> dic
 def set_terms(customer_id: int, charge_type: ChargeType, facts: Mapping[str, Any]) -> Terms:
     """Agree on terms; what `facts` leaves out stays as it was. In a unit of work. Raises Invalid."""
     ledger.lock_balance(customer_id)
-    before = terms_of(customer_id, charge_type)
+    row = db.session.get(BillingTerms, (customer_id, charge_type), populate_existing=True)
+    before = USUAL[charge_type] if row is None else _terms(row)
     values: dict[str, Any] = {
         "term_days": before.term_days,
         "is_separate": before.is_separate,
@@ -81,12 +81,12 @@ def set_terms(customer_id: int, charge_type: ChargeType, facts: Mapping[str, Any
         raise Invalid(
             lazy_gettext("Usage always has its own invoice; the others may join it."), field="is_separate"
         )
-    query = insert(BillingTerms).values(customer_id=customer_id, charge_type=charge_type, **values)
-    db.session.execute(
-        query.on_conflict_do_update(index_elements=["customer_id", "charge_type"], set_=values),
-        execution_options={"populate_existing": True},
-    )
-    db.session.expire_all()
+    if row is None:
+        db.session.add(BillingTerms(customer_id=customer_id, charge_type=charge_type, **values))
+    else:
+        for name, value in values.items():
+            setattr(row, name, value)
+    db.session.flush()
     return Terms(charge_type=charge_type, **values)
 
 

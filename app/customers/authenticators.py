@@ -90,7 +90,10 @@ def check(user: User, code: str) -> bool:
 
 def turn_off(user: User) -> None:
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.user_id))
-    db.session.execute(delete(Authenticator).where(Authenticator.user_id == user.user_id))
+    row = db.session.get(Authenticator, user.user_id, with_for_update=True)
+    if row is not None:
+        db.session.delete(row)
+        db.session.flush()
 
 
 def _takes(row: Authenticator, code: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from email_validator import EmailNotValidError, validate_email
 from flask_babel import lazy_gettext
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from stdnum.eu import vat
 
 from app.clock import utc_now
@@ -173,12 +173,10 @@ def members_of(customer_id: int) -> list[Membership]:
 
 def end_api_keys(customer_id: int) -> None:
     """The customer's own keys open nothing any more. In a unit of work; again is harmless."""
-    db.session.execute(
-        update(ApiKey)
-        .where(ApiKey.customer_id == customer_id, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=utc_now())
-        .execution_options(synchronize_session="fetch")
-    )
+    query = select(ApiKey).where(ApiKey.customer_id == customer_id, ApiKey.revoked_at.is_(None))
+    for key in db.session.scalars(query.with_for_update().execution_options(populate_existing=True)):
+        key.revoked_at = utc_now()
+    db.session.flush()
 
 
 def to_json(customer: Customer) -> dict[str, Any]:

@@ -8,9 +8,13 @@ from sqlalchemy.exc import ProgrammingError
 
 from app import audit
 from app.audit import AuditEntry, Filters
-from app.customers.service import get_customer
+from app.clock import utc_now
+from app.customers import authenticators
+from app.customers.auth import create_customer_key
+from app.customers.service import end_api_keys, get_customer
 from app.db import db, in_unit_of_work
-from tests.portal.people import customer_with_user, operator, sign_in, token_of
+from tests.fixtures.shop import Shop
+from tests.portal.people import customer_with_user, enter, operator, sign_in, token_of
 from tests.portal.test_queries import counted
 
 
@@ -68,6 +72,55 @@ def test_a_secret_is_told_of_but_not_told(app: Flask, staff: FlaskClient) -> Non
     assert entry.actor == "staff@tegoed.example"
     assert entry.after is not None
     assert (entry.after["name"], entry.after["secret_hash"]) == ("Metering", audit.HIDDEN)
+
+
+def test_an_authenticator_turned_off_is_told_of(app: Flask, client: FlaskClient) -> None:
+    _, anna = customer_with_user("acme")
+
+    def turn_on() -> list[str]:
+        authenticators.begin(anna).confirmed_at = utc_now()
+        return authenticators.new_recovery_codes(anna)
+
+    codes = in_unit_of_work(turn_on)
+    enter(client, anna)
+    form = {"csrf_token": token_of(client.get("/account/security")), "code": codes[0]}
+    assert client.post("/account/security/authenticator/off", data=form).status_code == 303
+
+    entry = newest("authenticator.removed")
+
+    assert (entry.actor, entry.subject) == ("acme@tegoed.example", str(anna.user_id))
+    assert entry.before is not None
+    assert entry.before["secret"] == audit.HIDDEN
+
+
+def test_billing_terms_are_told_of_with_what_they_were(shop: Shop, api: FlaskClient) -> None:
+    acme = shop.customer("acme")
+    for days in (30, 60):
+        terms = {"subscription": {"term_days": days}}
+        assert api.patch("/v1/customers/acme/billing-terms", json=terms).status_code == 200
+
+    made, changed = newest("billing_terms.created"), newest("billing_terms.changed")
+
+    assert (made.subject, made.customer_id, made.actor_kind) == ("subscription", acme, "key")
+    assert made.after is not None
+    assert made.after["term_days"] == 30
+    assert (changed.before, changed.after) == ({"term_days": 30}, {"term_days": 60})
+    assert api.patch("/v1/customers/acme/billing-terms", json=terms).status_code == 200
+    assert len(entries(action="billing_terms.changed")) == 1
+
+
+def test_keys_that_end_with_their_customer_are_told_of(app: Flask) -> None:
+    acme, anna = customer_with_user("acme")
+    key, _ = in_unit_of_work(create_customer_key, acme, "Shop", "read", created_by=anna)
+    key_id = key.key_id
+
+    in_unit_of_work(end_api_keys, acme)
+    in_unit_of_work(end_api_keys, acme)
+
+    (entry,) = entries(action="api_key.changed")
+    assert (entry.subject, entry.customer_id) == (key_id, acme)
+    assert entry.after is not None
+    assert set(entry.after) == {"revoked_at"}
 
 
 def test_a_command_is_named_with_who_ran_it(runner: FlaskCliRunner) -> None:
