@@ -5,7 +5,7 @@ waits; afterwards only a credit note takes it back.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -31,6 +31,7 @@ from invoicing.charge_models import AT_ONCE, NEXT_INVOICE, Charge, ChargeAttachm
 from invoicing.extras import PendingCharge
 from invoicing.lines import charge_line
 from invoicing.models import Invoice
+from invoicing.tax import Treatment
 from invoicing.tax_rates import Product
 from invoicing.treatments import treatment_for
 
@@ -218,8 +219,8 @@ class Waiting:
             for one in charges
         ]
 
-    def bill(self, customer_id: int, period_start: date, references: Collection[str]) -> None:
-        for reference in references:
+    def bill(self, customer_id: int, period_start: date, taxed: Mapping[str, Treatment]) -> None:
+        for reference in taxed:
             charge = find(customer_id, reference)
             if charge.billed_period or charge.invoice_id or charge.withdrawn_at:
                 raise ChargeBilled(reference)

@@ -63,10 +63,11 @@ class ChargeSource(Protocol):
     def pending(self, customer_id: int, before: date) -> Sequence[PendingCharge]:
         """A customer's pending charges of days before this one, the oldest first."""
 
-    def bill(self, customer_id: int, period_start: date, references: Collection[str]) -> None:
+    def bill(self, customer_id: int, period_start: date, taxed: Mapping[str, Treatment]) -> None:
         """They are billed with this period. The balance is locked; raises where one is not pending any more.
 
-        The document is the one whose `close_key` is the period's first day.
+        `taxed` says by reference how each one's line is taxed, whatever it would be by now. The document is
+        the one whose `close_key` is the period's first day.
         """
 
 
@@ -139,8 +140,8 @@ def take(facts: PeriodFacts, post: Callable[[Posting], object]) -> None:
         if charge.gross_micros:
             post(_debit(facts.customer_id, charge))
     for name in {charge.source for charge in facts.charges}:
-        references = [charge.reference for charge in facts.charges if charge.source == name]
-        _sources[name].bill(facts.customer_id, facts.period_start, references)
+        taxed = {one.reference: one.line.treatment for one in facts.charges if one.source == name}
+        _sources[name].bill(facts.customer_id, facts.period_start, taxed)
 
 
 def _debit(customer_id: int, charge: Charge) -> Posting:

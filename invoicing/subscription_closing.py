@@ -4,7 +4,7 @@ A close charges every period that begins within the month after it, so that it i
 invoice per month can be.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -20,9 +20,10 @@ from invoicing.charge_models import BillingTerms
 from invoicing.extras import PendingCharge
 from invoicing.proration import period_number
 from invoicing.spans import Span, spans_until
-from invoicing.subscription_documents import mark_taxed, reference_of, row_of, span_of
+from invoicing.subscription_documents import reference_of, row_of, span_of
 from invoicing.subscription_models import Subscription, SubscriptionSpan
 from invoicing.subscriptions import agreement_of, waiting_spans
+from invoicing.tax import Treatment
 from invoicing.treatments import treatment_for
 
 _FOREVER: Final = date(9000, 1, 1)
@@ -82,23 +83,23 @@ class Waiting:
             for subscription_id, span in found
         ]
 
-    def bill(self, customer_id: int, period_start: date, references: Collection[str]) -> None:
-        customer = customers.get_customer(customer_id)
+    def bill(self, customer_id: int, period_start: date, taxed: Mapping[str, Treatment]) -> None:
         rows = {reference_of(row.subscription_id, span_of(row)): row for row in waiting_spans(customer_id)}
-        taken = [rows[reference] for reference in references if reference in rows]
+        taken = [(rows[reference], treatment) for reference, treatment in taxed.items() if reference in rows]
         for subscription in subscriptions.running(customer_id):
             agreement = agreement_of(subscription, plans.find(subscription.plan_code))
             for span in spans_until(agreement, _FOREVER):
-                if reference_of(subscription.subscription_id, span) not in references:
+                treatment = taxed.get(reference_of(subscription.subscription_id, span))
+                if treatment is None:
                     break
-                taken.append(row_of(subscription, span))
+                taken.append((row_of(subscription, span), treatment))
                 subscription.charged_through = span.ends_on
-        if len(taken) != len(references):
+        if len(taken) != len(taxed):
             raise Changed
-        for row in taken:
-            mark_taxed(customer, row)
+        for row, treatment in taken:
+            row.tax_category, row.tax_percent = treatment.category, treatment.percent
             row.billed_period = period_start
-        db.session.add_all(taken)
+            db.session.add(row)
         db.session.flush()
 
 

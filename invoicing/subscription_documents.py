@@ -95,13 +95,9 @@ def bill_separately(
     begins = sorted({row.starts_on for row in billed})
     invoices = dict(zip(begins, issued, strict=True))
     for row in billed:
-        mark_taxed(customer, row)
+        # As its line is taxed.
+        treatment = treatment_for(customer, row.starts_on, cast("Product", row.product))
+        row.tax_category, row.tax_percent = treatment.category, treatment.percent
         row.invoice_id = invoices[row.starts_on].invoice_id
     db.session.flush()
     return [one.number for one in issued]
-
-
-def mark_taxed(customer: Customer, row: SubscriptionSpan) -> None:
-    """As its line is taxed."""
-    treatment = treatment_for(customer, row.starts_on, cast("Product", row.product))
-    row.tax_category, row.tax_percent = treatment.category, treatment.percent

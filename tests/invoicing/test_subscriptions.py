@@ -3,8 +3,10 @@
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from app.config import settings
 from app.customers.service import get_customer
@@ -15,6 +17,8 @@ from app.ledger.sides import Side
 from invoicing import charge_documents, pages, service, subscriptions
 from invoicing.spans import due_date
 from invoicing.subscription_closing import Waiting
+from invoicing.subscription_models import SubscriptionSpan
+from invoicing.tax import Treatment
 from tests.fixtures.shop import EURO, Shop
 from tests.fixtures.subscriptions import Hosting, days
 
@@ -233,16 +237,34 @@ def test_a_price_that_changes_while_a_close_runs_is_read_again(hosting: Hosting,
     assert hosting.api.put("/v1/plans/basic", json=plan).status_code == 200
     db.session.rollback()
 
-    def bill(reference: str) -> None:
-        ledger.lock_balance(acme)
-        source.bill(acme, date(2026, 10, 1), [reference])
-
     with pytest.raises(Exception, match="subscription_changed"):
-        in_unit_of_work(bill, first.reference)
+        in_unit_of_work(close_bills, first, acme)
     (again, *_) = source.pending(acme, date(2026, 11, 1))
-    in_unit_of_work(bill, again.reference)
+    in_unit_of_work(close_bills, again, acme)
     with pytest.raises(Exception, match="subscription_changed"):
-        in_unit_of_work(bill, again.reference)
+        in_unit_of_work(close_bills, again, acme)
+
+
+def close_bills(charge: service.PendingCharge, customer_id: int) -> None:
+    assert charge.treatment is not None
+    ledger.lock_balance(customer_id)
+    Waiting().bill(customer_id, date(2026, 10, 1), {charge.reference: charge.treatment})
+
+
+def test_a_period_is_kept_as_its_line_is_taxed_though_the_customer_moves_while_a_close_runs(
+    hosting: Hosting, shop: Shop
+) -> None:
+    hosting.terms(documents="together")
+    hosting.subscribe("basic")
+    acme = shop.customers["acme"]
+    (read, *_) = Waiting().pending(acme, date(2026, 11, 1))
+    assert hosting.api.patch("/v1/customers/acme", json={"country": "US"}).status_code == 200
+    db.session.rollback()
+    (moved, *_) = Waiting().pending(acme, date(2026, 11, 1))
+    assert moved.treatment != read.treatment
+    in_unit_of_work(close_bills, read, acme)
+    (row,) = db.session.scalars(select(SubscriptionSpan))
+    assert Treatment(str(row.tax_category), row.tax_percent or Decimal(0)) == read.treatment
 
 
 def test_what_costs_nothing_stands_on_no_invoice(hosting: Hosting) -> None:
