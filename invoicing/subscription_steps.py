@@ -43,7 +43,7 @@ class NotRunning(Conflict):
 
 class NotCreditable(Conflict):
     code = "not_creditable"
-    title = lazy_gettext("What was paid ahead stands on a credit note: we have to settle this by hand.")
+    title = lazy_gettext("What was paid ahead cannot be credited by itself: we have to settle this by hand.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +159,19 @@ def credits_of(subscription: Subscription, step: Step) -> list[tuple[Invoice, tu
         (one, (*lines.get(one.invoice_id, ()), *lines.get(one.close_key or "", ())))
         for one in _invoices(subscription.customer_id, lines)
     ]
-    if any(original.kind != INVOICE for original, _ in found):
+    if any(original.kind != INVOICE or _is_hidden(original, credited) for original, credited in found):
         raise NotCreditable
     return found
+
+
+def _is_hidden(original: Invoice, lines: Sequence[Line]) -> bool:
+    """Whether other lines that gave back leave less of a treatment than these lines charged."""
+    charged: dict[Treatment, int] = {}
+    for tax in original.taxes:
+        charged[Treatment(tax.category, tax.percent)] = tax.lines_cents - tax.discount_cents
+    for line in lines:
+        charged[line.treatment] = charged.get(line.treatment, 0) - line.net_cents
+    return any(charged[line.treatment] < 0 for line in lines)
 
 
 def _invoices(customer_id: int, keys: Collection[UUID | str]) -> Sequence[Invoice]:

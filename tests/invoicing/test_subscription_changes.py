@@ -1,5 +1,6 @@
 """Changing and cancelling by the day: what was paid ahead comes back as credits, shown before it is done."""
 
+from collections.abc import Iterator
 from datetime import date
 from threading import Barrier, Thread
 from typing import Any
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from app.customers.service import get_customer
 from app.db import db, in_unit_of_work
 from app.ledger.sides import Side
-from invoicing import subscription_changes
+from invoicing import extras, subscription_changes
 from invoicing.models import Invoice
 from invoicing.subscription_changes import QuoteOutdated
 from invoicing.subscription_steps import Cancel, Change, NotCreditable
+from tests.fixtures.extras import Charges
 from tests.fixtures.shop import EURO, Shop
 from tests.fixtures.subscriptions import Hosting, days
 
@@ -318,6 +320,32 @@ def test_what_stands_on_a_credit_note_is_settled_by_hand(
     monkeypatch.setattr("invoicing.subscription_steps.INVOICE", "another kind")
     with pytest.raises(NotCreditable):
         subscription_changes.quote(get_customer(shop.customers["acme"]), _row(hosting), Cancel(when="now"))
+
+
+@pytest.fixture
+def charges() -> Iterator[Charges]:
+    source = Charges()
+    extras.add_charge_source("test", source)
+    yield source
+    extras._sources.pop("test")
+
+
+@pytest.mark.parametrize(("given_back", "comes_back"), [("-30.00", 2400), ("-40.00", None)])
+def test_what_another_line_gave_back_never_shortens_what_comes_back(
+    hosting: Hosting, shop: Shop, charges: Charges, given_back: str, comes_back: int | None
+) -> None:
+    hosting.terms(documents="together")
+    subscription = hosting.subscribe("basic")
+    charges.add(shop.customers["acme"], "goodwill", given_back, BEGIN)
+    hosting.on(date(2026, 11, 1), hour=5)
+    shop.close()
+    hosting.on(date(2026, 11, 20))
+    status, answer = hosting.post(f"subscriptions/{subscription}/cancel", {"when": "now"})
+    if comes_back is None:
+        assert (status, answer["code"], hosting.credit_notes) == (409, "not_creditable", [])
+        assert hosting.read(subscription)["status"] == "active"
+    else:
+        assert [note.net_cents for note in hosting.credit_notes] == [comes_back]
 
 
 def _row(hosting: Hosting) -> Any:
