@@ -2,6 +2,7 @@
 
 import base64
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.ledger.sides import Side
 from invoicing import charges, service
 from invoicing.charges import ChargeBilled, NewCharge
 from invoicing.models import Invoice
+from invoicing.tax import Treatment
 from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
@@ -237,8 +239,9 @@ def test_a_charge_may_be_withdrawn_until_it_is_billed(shop: Shop, api: FlaskClie
     shop.clock.travel_to(AFTER_OCTOBER)
     shop.close()
     assert [invoice.number for invoice in shop.invoices("acme")] == [billed["invoice"]]
+    taxed = {waits["id"]: Treatment("S", Decimal(21))}
     with pytest.raises(ChargeBilled):
-        in_unit_of_work(charges.Waiting().bill, acme, date(2026, 10, 1), [waits["id"]])
+        in_unit_of_work(charges.Waiting().bill, acme, date(2026, 10, 1), taxed)
 
 
 def test_an_attachment_is_kept_as_it_was_and_only_the_customer_gets_it(shop: Shop, api: FlaskClient) -> None:
