@@ -11,7 +11,7 @@ depends_on = None
 # The application's role may not change what is on a document. This is the one way from a request to an
 # invoice: it goes there once, and nowhere else.
 ISSUE = """
-CREATE FUNCTION issue_payment_request(bigint, uuid, varchar, date, timestamptz) RETURNS integer
+CREATE OR REPLACE FUNCTION issue_payment_request(bigint, uuid, varchar, date, timestamptz) RETURNS integer
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE invoice
     SET number = $3, issue_date = $4, issued_at = $5,
