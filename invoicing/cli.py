@@ -12,13 +12,15 @@ from app.db import db, in_unit_of_work, unit_of_work
 from app.errors import AppError
 from app.i18n import in_locale
 from app.money import Money
-from invoicing import export_cli, runs, service, wording
+from invoicing import document_cli, export_cli, runs, service, wording
 from invoicing.bank_cli import import_bank
 from invoicing.documents import without_document
 
 group = AppGroup("invoicing", help="Periods and invoices.")
 group.add_command(export_cli.group)
 group.add_command(import_bank)
+group.add_command(document_cli.issue)
+group.add_command(document_cli.resend)
 PATIENCE_SECONDS: Final = 600
 
 
