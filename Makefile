@@ -36,7 +36,7 @@ lint: catalogues
 	$(BIN)/python -m app.translations check
 
 unit: catalogues
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 .PHONY: catalogues
 catalogues: $(CATALOGUES:.po=.mo)

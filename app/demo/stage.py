@@ -93,7 +93,7 @@ class _Worker(SimpleWorker):
 def stage(app: Flask, settings: Settings) -> Iterator[Stage]:
     """Serve the app where Mollie's webhooks will look for it. Raises StageError when that is taken."""
     server = _server(app, settings)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     ready = Stage(app, settings, Client(settings.mollie_api_url))
     try:

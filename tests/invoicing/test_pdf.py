@@ -36,7 +36,7 @@ def listener() -> Iterator[tuple[int, list[str]]]:
             """Tests read the list."""
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server.server_port, asked
     server.shutdown()

@@ -60,7 +60,7 @@ def serving() -> Iterator[Vies]:
             """Tests stay quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     vies.url = f"http://127.0.0.1:{server.server_address[1]}/rest-api"
     yield vies
