@@ -2,10 +2,12 @@
 
 A mail is a row before it is a message: what was sent, to whom and when can be shown, and sent again. The
 same `dedupe_key` of a customer never makes a second mail.
+
+No program hands a message over twice. That it is being sent is committed before the mail server hears of it;
+where the end of that is not known, the mail was *perhaps sent* (`unsure`), and only a person sends it again.
 """
 
 import re
-import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +16,7 @@ from email.utils import format_datetime, formataddr
 from typing import Any, Final
 
 from flask import render_template
+from flask_babel import gettext
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -33,18 +36,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, defer, mapped_column
 
 from app.clock import utc_now
-from app.config import Settings, settings
+from app.config import settings
 from app.db import Model, UtcDateTime, db, in_unit_of_work
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.i18n import in_locale
-from app.jobs import enqueue
+from app.jobs import JOB_TIMEOUT_SECONDS, enqueue
+from app.smtp import HandedOver, hand_over
 
 NO_CUSTOMER: Final = 1  # the house: mails that concern no customer
-_SMTP_TIMEOUT_SECONDS: Final = 20
+# No job lives as long as this: whoever was sending then is no more.
+SENDING_ENDS: Final = timedelta(seconds=JOB_TIMEOUT_SECONDS + 60)
 
 
 class MailMessage(Model):
-    """One mail to one address: queued, sent or failed."""
+    """One mail to one address: queued, being sent, then sent, failed (surely not sent) or unsure."""
 
     __tablename__ = "mail_message"
 
@@ -61,6 +66,8 @@ class MailMessage(Model):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[UtcDateTime]
+    # When a job last began to hand it over.
+    sending_at: Mapped[UtcDateTime | None]
     sent_at: Mapped[UtcDateTime | None]
     # It came back, or the server refused the address for good: then it is not tried again.
     bounced_at: Mapped[UtcDateTime | None]
@@ -70,7 +77,12 @@ class MailMessage(Model):
         PrimaryKeyConstraint("customer_id", "mail_id"),
         UniqueConstraint("customer_id", "dedupe_key"),
         Index("ix_mail_message_bounced", "customer_id", postgresql_where=text("bounced_at IS NOT NULL")),
-        CheckConstraint("status IN ('queued', 'sent', 'failed')", name="status"),
+        CheckConstraint("status IN ('queued', 'sending', 'sent', 'failed', 'unsure')", name="status"),
+        Index(
+            "ix_mail_message_uncertain",
+            "created_at",
+            postgresql_where=text("status IN ('sending', 'unsure')"),
+        ),
         Index("ix_mail_message_queued", "created_at", postgresql_where=text("status = 'queued'")),
     )
 
@@ -167,41 +179,42 @@ def send(
 
 
 def resend(customer_id: int, mail_id: int) -> None:
-    """Queue a mail of the log once more, as it was. Raises NotFound."""
-    message = db.session.get(MailMessage, (customer_id, mail_id))
-    if message is None:
-        raise NotFound
+    """Queue a mail of the log once more, as it was. Raises NotFound, Conflict while it is being sent."""
+    message = _locked(customer_id, mail_id)
+    if message.status == "sending":
+        raise Conflict(gettext("This e-mail is being sent at this moment."))
     message.status = "queued"
     message.bounced_at = message.bounce_reason = None
     enqueue("app.mail.deliver", customer_id, mail_id)
 
 
-def deliver(customer_id: int, mail_id: int) -> None:
-    """Job: hand one queued mail to the SMTP server. Raises MailNotSentError so that the job is retried.
+def settle_as_sent(customer_id: int, mail_id: int) -> None:
+    """A person knows that a mail which was perhaps sent did arrive. Raises NotFound."""
+    message = _locked(customer_id, mail_id)
+    if message.status == "unsure":
+        message.status, message.error = "sent", None
+        message.sent_at = message.sending_at
 
-    The message keeps its Message-ID, so a copy sent twice after a crash is seen as one by mail programs.
+
+def deliver(customer_id: int, mail_id: int) -> None:
+    """Job: hand one mail to the SMTP server. Raises MailNotSentError where it surely did not take it.
+
+    One job at most does so: whoever dies, or is not answered, after it began leaves the mail to a person.
     """
-    message = db.session.get(MailMessage, (customer_id, mail_id))
-    if message is None or message.status == "sent":
+    wire = in_unit_of_work(_begin_sending, customer_id, mail_id)
+    if wire is None:
         return
-    wire = _compose(message, _attachments(customer_id, mail_id))
-    db.session.rollback()
-    error: str | None = None
-    refusal: str | None = None
-    try:
-        _hand_over(wire, settings())
-    except (OSError, smtplib.SMTPException) as failure:
-        error = f"{type(failure).__name__}: {failure}"
-        refusal = _refused_for_good(failure)
-    in_unit_of_work(_note_outcome, customer_id, mail_id, error)
-    if refusal is not None:
-        in_unit_of_work(note_bounce, customer_id, mail_id, refusal)
-    elif error:
-        raise MailNotSentError(error)
+    handed_over = hand_over(wire, settings())
+    in_unit_of_work(_note_outcome, customer_id, mail_id, handed_over)
+    if handed_over.refusal is not None:
+        in_unit_of_work(note_bounce, customer_id, mail_id, handed_over.refusal)
+    elif handed_over.status == "failed":
+        raise MailNotSentError(handed_over.error)
 
 
 def send_waiting() -> None:
-    """Job: queue again what a lost queue left behind."""
+    """Job: queue again what a lost queue left behind; what a lost worker was sending waits for a person."""
+    in_unit_of_work(_give_up_sending)
     patience = utc_now() - timedelta(minutes=2)
     for customer_id, mail_id in mails_to_send(created_before=patience):
         enqueue("app.mail.deliver", customer_id, mail_id, job_id=f"mail-{customer_id}-{mail_id}")
@@ -231,20 +244,46 @@ def mail_log(
     return list(db.session.scalars(query))
 
 
-def _note_outcome(customer_id: int, mail_id: int, error: str | None) -> None:
+def perhaps_sent(limit: int = 50) -> list[MailMessage]:
+    """Mails of which nobody knows whether they were sent, the oldest first."""
+    told_later = (defer(MailMessage.text_body), defer(MailMessage.html_body))
+    unsure = select(MailMessage).where(MailMessage.status == "unsure", MailMessage.bounced_at.is_(None))
+    return list(db.session.scalars(unsure.options(*told_later).order_by(MailMessage.created_at).limit(limit)))
+
+
+def _locked(customer_id: int, mail_id: int) -> MailMessage:
+    message = db.session.get(MailMessage, (customer_id, mail_id), with_for_update=True)
+    if message is None:
+        raise NotFound
+    return message
+
+
+def _begin_sending(customer_id: int, mail_id: int) -> EmailMessage | None:
+    """The message, if it is ours to hand over: from the commit on no other job does so."""
+    message = db.session.get(MailMessage, (customer_id, mail_id), with_for_update=True)
+    if message is None or message.status not in {"queued", "failed"}:
+        return None
+    wire = _compose(message, _attachments(customer_id, mail_id))
+    message.status, message.sending_at = "sending", utc_now()
+    return wire
+
+
+def _give_up_sending() -> None:
+    """What was begun and not ended by anyone who still lives was perhaps sent."""
+    abandoned = (MailMessage.status == "sending", MailMessage.sending_at < utc_now() - SENDING_ENDS)
+    rows = db.session.execute(select(MailMessage.customer_id, MailMessage.mail_id).where(*abandoned))
+    for customer_id, mail_id in rows.all():
+        message = _locked(customer_id, mail_id)
+        if message.status == "sending":
+            message.status, message.attempts = "unsure", message.attempts + 1
+
+
+def _note_outcome(customer_id: int, mail_id: int, handed_over: HandedOver) -> None:
     message = db.session.get_one(MailMessage, (customer_id, mail_id), with_for_update=True)
     message.attempts += 1
-    message.error = error
-    message.status = "failed" if error else "sent"
-    message.sent_at = message.sent_at if error else utc_now()
-
-
-def _refused_for_good(failure: Exception) -> str | None:
-    """What the server says of an address that it will never deliver to (5xx); None for all else."""
-    if not isinstance(failure, smtplib.SMTPRecipientsRefused):
-        return None
-    code, answer = next(iter(failure.recipients.values()))
-    return f"{code} {answer.decode(errors='replace')}" if code >= 500 else None
+    message.error = handed_over.error
+    message.status = handed_over.status
+    message.sent_at = utc_now() if handed_over.status == "sent" else message.sent_at
 
 
 def note_bounce(customer_id: int, mail_id: int, reason: str) -> MailMessage:
@@ -313,12 +352,3 @@ def _compose(message: MailMessage, attachments: Sequence[MailAttachment]) -> Ema
     # Last: adding parts moves every Content-… header into the first of them.
     wire["Content-Language"] = message.locale
     return wire
-
-
-def _hand_over(wire: EmailMessage, configured: Settings) -> None:
-    with smtplib.SMTP(configured.smtp_host, configured.smtp_port, timeout=_SMTP_TIMEOUT_SECONDS) as server:
-        if configured.smtp_starttls:
-            server.starttls()
-        if configured.smtp_username:
-            server.login(configured.smtp_username, configured.smtp_password)
-        server.send_message(wire)

@@ -60,6 +60,11 @@ def _mailed(message: mail.MailMessage) -> Event:
     if message.bounced_at is not None:
         text = gettext("The e-mail to %(address)s came back", address=message.recipient)
         return Event(message.bounced_at, text)
+    if message.status == "unsure":
+        text = gettext(
+            "Perhaps mailed to %(address)s: the mail server did not say", address=message.recipient
+        )
+        return Event(message.sending_at or message.created_at, text)
     text = gettext("Mailed to %(address)s", address=message.recipient)
     return Event(message.sent_at or message.created_at, text)
 

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -41,8 +43,10 @@ SELECT (SELECT count(*) FROM invoice), (SELECT count(*) FROM invoice_document),
 _LEFT = """
 SELECT (SELECT count(*) FROM close_chunk WHERE finished_at IS NULL),
        (SELECT count(*) FROM invoice)
-         - (SELECT count(*) FROM mail_message WHERE template = 'invoice_ready' AND status = 'sent')
+         - (SELECT count(*) FROM mail_message
+            WHERE template = 'invoice_ready' AND status IN ('sent', 'unsure'))
 """
+_UNSURE = "SELECT recipient FROM mail_message WHERE status = 'unsure'"
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ def look() -> Seen:
     mails = {row[0]: row[1] for row in db.session.execute(text(_MAILS))}
     db.session.rollback()
     return Seen(invoices, files, mails)
+
+
+def wrongly_mailed(messages: list[EmailMessage], addresses: list[str]) -> list[str]:
+    """Who got more than one mail; and who got none, unless the operator is told that this is not known."""
+    got = Counter(str(message["To"]) for message in messages)
+    unsure = set(db.session.scalars(text(_UNSURE)))
+    db.session.rollback()
+    twice = [f"{count} mails to {address}" for address, count in got.items() if count != 1]
+    return twice + [f"no mail to {address}" for address in addresses if address not in unsure | got.keys()]
 
 
 @dataclass

@@ -51,7 +51,7 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
         "single_sign_on: connect",
     ),
     "staff": (
-        "desk: api_keys customer customers home jobs mails resend_mail retry_job revoke_api_key",
+        "desk: api_keys customer customers home jobs mails resend_mail retry_job revoke_api_key settle_mail",
         "desk: suspend unsuspend",
         "desk_addressees: add change edit remove send_again show",
         "desk_adjustments: adjust approvals approve decline request_adjustment",

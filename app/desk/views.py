@@ -113,7 +113,8 @@ def mails() -> str:
     found = mail.mail_log(limit=PAGE + 1, before_id=before)
     shown, more = found[:PAGE], len(found) > PAGE
     older = shown[-1].mail_id if more else None
-    return render_template("desk/mails.html", mails=shown, before=before, older=older)
+    unsure = mail.perhaps_sent() if before is None else []
+    return render_template("desk/mails.html", mails=shown, unsure=unsure, before=before, older=older)
 
 
 @blueprint.post("/mails/<int:customer_id>/<int:mail_id>/send-again")
@@ -123,6 +124,15 @@ def resend_mail(customer_id: int, mail_id: int) -> Response:
     with unit_of_work():
         mail.resend(customer_id, mail_id)
     flash(gettext("The e-mail is being sent again."), "ok")
+    return redirect(url_for("desk.mails"), code=303)
+
+
+@blueprint.post("/mails/<int:customer_id>/<int:mail_id>/sent")
+@operator_required
+@support_too
+def settle_mail(customer_id: int, mail_id: int) -> Response:
+    in_unit_of_work(mail.settle_as_sent, customer_id, mail_id)
+    flash(gettext("Noted: this e-mail was sent."), "ok")
     return redirect(url_for("desk.mails"), code=303)
 
 

@@ -67,6 +67,15 @@ def _mail(staff: FlaskClient, _run_jobs: object) -> int:
     return _post(staff, f"/desk/mails/{written.customer_id}/{written.mail_id}/send-again")
 
 
+def _unsure_mail(staff: FlaskClient, run_jobs: object) -> int:
+    _mail(staff, run_jobs)
+    with unit_of_work():
+        (written,) = mail_log()
+        written.status = "unsure"
+        customer_id, mail_id = written.customer_id, written.mail_id
+    return _post(staff, f"/desk/mails/{customer_id}/{mail_id}/sent")
+
+
 def _key(staff: FlaskClient, _run_jobs: object) -> int:
     with unit_of_work():
         key_id = create_api_key("old")[0].key_id
@@ -92,6 +101,7 @@ DOING: dict[str, Callable[[FlaskClient, Any], int]] = {
     "desk.unsuspend": _at("/desk/customers/acme/unsuspend"),
     "desk.retry_job": _job,
     "desk.resend_mail": _mail,
+    "desk.settle_mail": _unsure_mail,
     "desk.api_keys": _at("/desk/api-keys", name="new"),
     "desk.revoke_api_key": _key,
     "desk_closing.close": _at("/desk/customers/acme/close"),
