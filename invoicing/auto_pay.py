@@ -8,7 +8,7 @@ from then on the invoice is chased like any other.
 It is no automatic top-up, and does not count toward its monthly maximum.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -118,33 +118,26 @@ def usable_methods(customer_id: int, now: datetime) -> list[PaymentMethod]:
     ]
 
 
-def charge_type_of(invoice: Invoice) -> ChargeType:
+def charge_type(invoice: Invoice, *, has_charges: bool) -> ChargeType:
     """The kind of charges that a document is for: the usage's also bears what joined it."""
     if invoice.close_key is not None:
         return "usage"
-    billed = exists().where(
-        Charge.customer_id == invoice.customer_id, Charge.invoice_id == invoice.invoice_id
-    )
-    return "one_off" if db.session.scalar(select(billed)) else "subscription"
+    return "one_off" if has_charges else "subscription"
 
 
-def applies_to(invoice: Invoice, choice: Choice) -> bool:
+def applies_to(invoice: Invoice, choice: Choice, kind: ChargeType) -> bool:
     """Whether this invoice is collected on its due date: not one that was overdue when that was chosen."""
     if not choice or choice.changed_at is None or invoice.due_date < local_date(choice.changed_at):
         return False
-    return charge_type_of(invoice) in choice.charge_types
+    return kind in choice.charge_types
 
 
-def is_to_come(invoice: Invoice, choice: Choice, done: Mapping[tuple[UUID, date], str]) -> bool:
-    """Whether a collection of this invoice is still ahead, or about to be asked for."""
-    status = done.get((invoice.invoice_id, invoice.due_date))
-    return status == "planned" or (status is None and applies_to(invoice, choice))
+def is_to_come(invoice: Invoice, choice: Choice, kind: ChargeType, status: str | None) -> bool:
+    """Whether a collection of this invoice is still ahead, or about to be asked for.
 
-
-def statuses(customer_id: int) -> dict[tuple[UUID, date], str]:
-    """How the customer's collections stand, by invoice and due date."""
-    rows = db.session.scalars(select(AutoPayment).where(AutoPayment.customer_id == customer_id))
-    return {(row.invoice_id, row.due_date): row.status for row in rows}
+    `status` is that of its collection on its due date; None without one.
+    """
+    return status == "planned" or (status is None and applies_to(invoice, choice, kind))
 
 
 def due(today: date, limit: int) -> list[Key]:
@@ -208,7 +201,7 @@ def _plan(customer_id: int, invoice_id: UUID) -> Key | None:
         return None
     (payable,) = payment_orders.payable(customer_id, [invoice])
     # Who is paying it by hand is not charged beside that.
-    is_wanted = applies_to(invoice, choice_of(customer_id)) and payable.under_way_micros == 0
+    is_wanted = _is_chosen(invoice) and payable.under_way_micros == 0
     db.session.add(
         AutoPayment(
             customer_id=customer_id,
@@ -225,12 +218,23 @@ def _plan(customer_id: int, invoice_id: UUID) -> Key | None:
     return key if is_wanted else None
 
 
+def _is_chosen(invoice: Invoice) -> bool:
+    choice = choice_of(invoice.customer_id)
+    if not choice:
+        return False
+    charged = exists().where(
+        Charge.customer_id == invoice.customer_id, Charge.invoice_id == invoice.invoice_id
+    )
+    kind = charge_type(invoice, has_charges=bool(db.session.scalar(select(charged))))
+    return applies_to(invoice, choice, kind)
+
+
 def _goes_on(row: AutoPayment, invoice: Invoice) -> bool:
     """Whether to finish what was begun: not what was switched off before it was asked for."""
     if row.status != "planned":
         return False
     asked = topups.find_by_key(row.customer_id, _request_key(invoice.first_name, row.due_date, row.tried))
-    if asked is None and not applies_to(invoice, choice_of(row.customer_id)):
+    if asked is None and not _is_chosen(invoice):
         row.status, row.ended_at = "skipped", utc_now()
         return False
     return True

@@ -20,7 +20,7 @@ from app.money import Money as Amount
 from app.money import micros_of_cents
 from app.reference.statements import Money, describe
 from invoicing import api_shapes as shapes
-from invoicing import dunning_control, dunning_pauses, dunning_run, errors, service, write_offs
+from invoicing import dunning_cases, dunning_control, dunning_pauses, dunning_run, errors, service, write_offs
 from invoicing.dunning_models import DunningPause
 from invoicing.late_fee_claims import NoFeeToWaive
 from invoicing.models import Invoice
@@ -149,7 +149,8 @@ def resume_dunning(reference: str, pause_id: str) -> ResponseReturnValue:
 
 
 def _dunning_json(invoice: Invoice) -> dict[str, Any]:
-    ahead = dunning_run.next_on(invoice, local_date(utc_now()))
+    case = dunning_cases.case_of(invoice)
+    ahead = dunning_run.next_on(case, local_date(utc_now()))
     return {
         "late_fee": Amount(micros_of_cents(invoice.late_fee_cents), invoice.currency).to_json(),
         "steps": [
@@ -161,7 +162,7 @@ def _dunning_json(invoice: Invoice) -> dict[str, Any]:
                 if row.fee_cents
                 else None,
             }
-            for row in dunning_run.steps_of(invoice)
+            for row in case.steps
         ],
         "next": {"step": ahead[0].value, "on": ahead[1].isoformat()} if ahead else None,
     }

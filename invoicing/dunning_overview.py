@@ -8,10 +8,9 @@ from sqlalchemy import func, select
 
 from app.clock import utc_now
 from app.customers.models import Customer
-from app.customers.service import get_customer
 from app.db import db
 from app.i18n import local_date
-from invoicing import dunning_pauses, dunning_run, late_fee_claims, write_offs
+from invoicing import dunning_cases, dunning_run, write_offs
 from invoicing.dunning import Step
 from invoicing.dunning_models import DunningPause, DunningStep, LateFee, WriteOff
 from invoicing.models import INVOICE, UNPAID, Invoice
@@ -65,18 +64,16 @@ def late(*, after: str | None, limit: int) -> tuple[list[Late], str | None]:
 
 def dossier(number: str) -> Dossier:
     """Raises UnknownInvoice."""
-    invoice = find(number)
-    today = local_date(utc_now())
-    pauses = dunning_pauses.pauses_of(invoice.customer_id, today)
+    case = dunning_cases.case_of(find(number))
     return Dossier(
-        invoice=invoice,
-        customer=get_customer(invoice.customer_id),
-        status=next(with_status([invoice])).status,
-        steps=dunning_run.steps_of(invoice),
-        ahead=dunning_run.next_on(invoice, today),
-        pauses=[row for row in pauses.rows if row.invoice_id in (None, invoice.invoice_id)],
-        late_fee=late_fee_claims.find(invoice),
-        write_offs=write_offs.of_invoice(invoice),
+        invoice=case.invoice,
+        customer=case.customer,
+        status=case.status,
+        steps=case.steps,
+        ahead=dunning_run.next_on(case, local_date(utc_now())),
+        pauses=[row for row in case.pauses.rows if row.invoice_id in (None, case.invoice.invoice_id)],
+        late_fee=case.late_fee,
+        write_offs=write_offs.of_invoice(case.invoice),
     )
 
 

@@ -4,11 +4,8 @@ The balance is locked first, so a payment that arrives and a step that is done n
 fee, its mail and what it does to the customer are committed together or not at all.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 import structlog
 from sqlalchemy import select
@@ -16,20 +13,15 @@ from sqlalchemy import select
 from app.clock import utc_now
 from app.config import settings
 from app.customers import addressees
-from app.customers.models import Customer
-from app.customers.service import get_customer
 from app.db import db
 from app.i18n import local_date
 from app.ledger.service import lock_balance
-from app.money import cents_of_micros
-from invoicing import auto_pay, documents, dunning_suspension, dunning_words, late_fee_claims, late_fees
-from invoicing.dunning import Facts, Schedule, Step, chargeable_cents, next_step
+from invoicing import documents, dunning_suspension, dunning_words, late_fee_claims, late_fees
+from invoicing.dunning import Schedule, Step, chargeable_cents, next_step
+from invoicing.dunning_cases import Case, unpaid_cases
 from invoicing.dunning_models import DunningStep
-from invoicing.dunning_pauses import Pauses, pauses_of
-from invoicing.late_fees import FeeTerms
 from invoicing.models import INVOICE, UNPAID, Invoice
 from invoicing.notices import attached
-from invoicing.reading import Listed, with_status
 from invoicing.references import spaced
 from invoicing.shapes import payment_reference
 from topups import service as topups
@@ -39,16 +31,6 @@ MAIL_TEMPLATE: Final = "dunning"
 FIRST_HOUR: Final = 8
 LAST_HOUR: Final = 20
 _log = structlog.get_logger("invoicing")
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """An unpaid invoice with all that decides what is done about it."""
-
-    invoice: Invoice
-    customer: Customer
-    facts: Facts
-    log: Mapping[Step, date]
 
 
 def schedule() -> Schedule:
@@ -71,11 +53,12 @@ def is_daytime(now: datetime) -> bool:
 
 def customers_to_chase(today: date, after: int, limit: int) -> list[int]:
     """Customers with an unpaid invoice that is due soon or was, in order of their ids."""
-    soon = today + timedelta(days=settings().dunning_upcoming_days)
     return list(
         db.session.scalars(
             select(Invoice.customer_id)
-            .where(UNPAID, Invoice.kind == INVOICE, Invoice.due_date <= soon, Invoice.customer_id > after)
+            .where(
+                UNPAID, Invoice.kind == INVOICE, Invoice.due_date <= _soon(today), Invoice.customer_id > after
+            )
             .distinct()
             .order_by(Invoice.customer_id)
             .limit(limit)
@@ -89,7 +72,7 @@ def chase(customer_id: int) -> list[tuple[str, Step]]:
     now = utc_now()
     done = [
         (case.invoice.number, step)
-        for case in _cases(customer_id, local_date(now))
+        for case in unpaid_cases(customer_id, until=_soon(local_date(now)))
         if (step := next_step(case.facts, schedule(), local_date(now), case.log)) is not None
         and _do(case, step, now)
     ]
@@ -97,101 +80,22 @@ def chase(customer_id: int) -> list[tuple[str, Step]]:
     return done
 
 
-def steps_of(invoice: Invoice) -> list[DunningStep]:
-    """What was done about an invoice, the oldest first."""
-    return list(
-        db.session.scalars(
-            select(DunningStep)
-            .where(
-                DunningStep.customer_id == invoice.customer_id, DunningStep.invoice_id == invoice.invoice_id
-            )
-            .order_by(DunningStep.done_at)
-        )
-    )
-
-
-def next_on(invoice: Invoice, today: date) -> tuple[Step, date] | None:
+def next_on(case: Case, today: date) -> tuple[Step, date] | None:
     """The step that comes next and its day, as far as can be foreseen; None when none will."""
-    for case in _cases(invoice.customer_id, today, only=invoice.invoice_id):
-        for ahead in range(400):
-            day = today + timedelta(days=ahead)
-            step = next_step(case.facts, schedule(), day, case.log)
-            if step is not None:
-                return step, day
+    for ahead in range(400 if case.is_chased else 0):
+        day = today + timedelta(days=ahead)
+        step = next_step(case.facts, schedule(), day, case.log)
+        if step is not None:
+            return step, day
     return None
 
 
-def _cases(customer_id: int, today: date, only: UUID | None = None) -> list[_Case]:
-    soon = today + timedelta(days=settings().dunning_upcoming_days)
-    query = select(Invoice).where(Invoice.customer_id == customer_id, Invoice.kind == INVOICE, UNPAID)
-    query = query.where(Invoice.due_date <= soon) if only is None else query.where(Invoice.invoice_id == only)
-    invoices = list(
-        db.session.scalars(
-            query.order_by(Invoice.issued_at, Invoice.number).execution_options(populate_existing=True)
-        )
-    )
-    if not invoices:
-        return []
-    customer = get_customer(customer_id)
-    pauses = pauses_of(customer_id, today)
-    choice, collections = auto_pay.choice_of(customer_id), auto_pay.statuses(customer_id)
-    done = _logs(customer_id, invoices)
-    return [
-        _Case(
-            listed.invoice,
-            customer,
-            _facts(
-                listed,
-                customer,
-                pauses,
-                done.get(listed.invoice.invoice_id, []),
-                is_collected=auto_pay.is_to_come(listed.invoice, choice, collections),
-            ),
-            {Step(row.step): row.done_on for row in done.get(listed.invoice.invoice_id, [])},
-        )
-        for listed in with_status(invoices)
-        if documents.kind_of_paper(listed.invoice) in documents.stored_kinds(listed.invoice)
-        and not documents.is_held(listed.invoice)
-    ]
+def _soon(today: date) -> date:
+    """Until this day an invoice falls due soon."""
+    return today + timedelta(days=settings().dunning_upcoming_days)
 
 
-def _logs(customer_id: int, invoices: Iterable[Invoice]) -> dict[UUID, list[DunningStep]]:
-    rows = db.session.scalars(
-        select(DunningStep).where(
-            DunningStep.customer_id == customer_id,
-            DunningStep.invoice_id.in_([invoice.invoice_id for invoice in invoices]),
-        )
-    )
-    found: dict[UUID, list[DunningStep]] = {}
-    for row in rows:
-        found.setdefault(row.invoice_id, []).append(row)
-    return found
-
-
-def _facts(
-    listed: Listed, customer: Customer, pauses: Pauses, rows: list[DunningStep], *, is_collected: bool
-) -> Facts:
-    invoice = listed.invoice
-    is_consumer = customer.kind == "consumer"
-    terms = settings().late_fee_consumer if is_consumer else settings().late_fee_business
-    principal_cents = cents_of_micros(invoice.outstanding_micros) - invoice.late_fee_cents
-    letter = next((row for row in rows if row.step == Step.SECOND_REMINDER), None)
-    return Facts(
-        due_date=invoice.due_date,
-        outstanding_cents=cents_of_micros(invoice.outstanding_micros),
-        least_chased_cents=cents_of_micros(settings().small_due_micros),
-        is_consumer=is_consumer,
-        fee_cents=late_fees.fee_cents(
-            FeeTerms(terms), principal_cents, is_consumer=is_consumer, country=customer.country
-        ),
-        named_fee_cents=letter.fee_cents if letter else None,
-        is_under_way=listed.status == "in_progress",
-        is_paused=pauses.hold(invoice.invoice_id),
-        is_collected=is_collected,
-    )
-
-
-def _do(case: _Case, step: Step, now: datetime) -> bool:
+def _do(case: Case, step: Step, now: datetime) -> bool:
     """One step: its row first, so that it is done once; then what it does."""
     invoice, today = case.invoice, local_date(now)
     fee_cents = 0
@@ -223,12 +127,12 @@ def _do(case: _Case, step: Step, now: datetime) -> bool:
     return True
 
 
-def _basis(case: _Case) -> str:
+def _basis(case: Case) -> str:
     configured = settings()
     return configured.late_fee_consumer if case.facts.is_consumer else configured.late_fee_business
 
 
-def _letter(case: _Case, step: Step, fee_cents: int, today: date) -> dunning_words.Letter:
+def _letter(case: Case, step: Step, fee_cents: int, today: date) -> dunning_words.Letter:
     invoice, planned = case.invoice, schedule()
     then_on: date | None = None
     if step is Step.SECOND_REMINDER and fee_cents:
@@ -250,7 +154,7 @@ def _letter(case: _Case, step: Step, fee_cents: int, today: date) -> dunning_wor
     )
 
 
-def _send(case: _Case, letter: dunning_words.Letter) -> None:
+def _send(case: Case, letter: dunning_words.Letter) -> None:
     """The letter in its reader's language, with the invoice and a link that pays it without signing in."""
     invoice = case.invoice
     link = topups.make_pay_link(invoice.customer_id, invoice_number=invoice.number)

@@ -11,8 +11,8 @@ from app.i18n import money
 from app.money import micros_of_cents
 from invoicing import dunning_words
 from invoicing.dunning import Step
+from invoicing.dunning_cases import steps_of
 from invoicing.dunning_models import DunningStep
-from invoicing.dunning_run import steps_of
 from invoicing.models import Allocation, Invoice
 from invoicing.notices import is_about
 from invoicing.wording import cents_text, gettext

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.db import db, in_unit_of_work, unit_of_work
-from invoicing import auto_pay, billing_terms, dunning_jobs, dunning_run, service
+from invoicing import auto_pay, billing_terms, dunning_cases, dunning_jobs, service
 from invoicing.dunning_models import AutoPayment
 from invoicing.paying import PayWish, pay
 from tests.fixtures.outside import Mailbox, Sandbox
@@ -75,7 +75,7 @@ def test_what_is_due_is_collected_on_its_due_date_and_announced_the_day_it_is_se
     assert service.status_now(acme.invoices[0]) == "in_progress"
     acme.at_the_bank(payment, "paid")
     assert acme.outstanding == [0]
-    assert dunning_run.steps_of(acme.invoices[0]) == []
+    assert dunning_cases.steps_of(acme.invoices[0]) == []
 
 
 def test_it_is_charged_once_whatever_runs_twice_at_once_or_dies(acme: Payer) -> None:
@@ -137,7 +137,7 @@ def test_a_failed_collection_is_not_tried_again_but_chased_like_any_other(acme: 
     for day in (1, 3, 7, 8):
         on_day(acme.shop, day)
     assert len(acme.payments) == 1
-    assert [row.step for row in dunning_run.steps_of(acme.invoices[0])] == ["reminder"]
+    assert [row.step for row in dunning_cases.steps_of(acme.invoices[0])] == ["reminder"]
 
 
 def test_a_mandate_that_is_gone_is_passed_over_for_the_next_one(acme: Payer) -> None:
@@ -158,7 +158,7 @@ def test_without_any_mandate_left_it_is_refused_and_chased(acme: Payer) -> None:
     on_day(acme.shop, 0)
     on_day(acme.shop, 7)
     assert collections(acme) == ["refused"]
-    assert [row.step for row in dunning_run.steps_of(acme.invoices[0])] == ["reminder"]
+    assert [row.step for row in dunning_cases.steps_of(acme.invoices[0])] == ["reminder"]
 
 
 def test_who_pays_by_hand_is_not_charged_beside_that(acme: Payer) -> None:

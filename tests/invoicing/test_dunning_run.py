@@ -10,7 +10,15 @@ from app.db import db, in_unit_of_work
 from app.ledger import suspension
 from app.ledger.models import Transfer
 from app.ledger.sides import Side
-from invoicing import dunning_control, dunning_jobs, dunning_pauses, dunning_run, late_fee_claims, service
+from invoicing import (
+    dunning_cases,
+    dunning_control,
+    dunning_jobs,
+    dunning_pauses,
+    dunning_run,
+    late_fee_claims,
+    service,
+)
 from invoicing.dunning import Step
 from invoicing.paying import PayWish, pay
 from tests.fixtures.outside import Mailbox, Sandbox
@@ -73,7 +81,7 @@ def pass_days(shop: Shop, first: int, last: int) -> None:
 def done(who: Payer) -> dict[str, int]:
     """Steps with their days after the due date."""
     db.session.rollback()
-    return {row.step: (row.done_on - DUE).days for row in dunning_run.steps_of(who.invoices[0])}
+    return {row.step: (row.done_on - DUE).days for row in dunning_cases.steps_of(who.invoices[0])}
 
 
 def subjects(smtp: Mailbox, who: Payer) -> list[str]:
@@ -256,7 +264,7 @@ def test_an_invoice_that_was_never_sent_is_not_chased(
 def test_what_comes_next_is_foreseen(acme: Payer) -> None:
     pass_days(acme.shop, 5, 8)
     invoice = acme.invoices[0]
-    assert dunning_run.next_on(invoice, DUE + timedelta(days=8)) == (
+    assert dunning_run.next_on(dunning_cases.case_of(invoice), DUE + timedelta(days=8)) == (
         Step.SECOND_REMINDER,
         DUE + timedelta(days=21),
     )
