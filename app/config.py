@@ -67,6 +67,8 @@ class Settings:
     owner_database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     mollie_api_key: str = field(repr=False)
+    # Older ones, apart by spaces: they still open what they sealed and know who is signed in.
+    secret_key_fallbacks: tuple[str, ...] = field(default=(), repr=False)
     public_url: str = "http://127.0.0.1:8000"
     mollie_api_url: str = "https://api.mollie.com"
     mollie_webhook_url: str = ""  # where Mollie reaches us; empty: public_url
@@ -173,6 +175,10 @@ class Settings:
         """What is wrong with the values, in words that name the variable."""
         rules: list[tuple[bool, str]] = [
             (len(self.secret_key) >= 32, "SECRET_KEY: must be at least 32 characters"),
+            (
+                all(len(key) >= 32 for key in self.secret_key_fallbacks),
+                "SECRET_KEY_FALLBACKS: each must be at least 32 characters",
+            ),
             (self.database_url.startswith("postgresql"), "DATABASE_URL: must be a postgresql:// URL"),
             (self.redis_url.startswith(_REDIS_SCHEMES), "REDIS_URL: must be a redis:// or unix:// URL"),
             (
@@ -316,4 +322,14 @@ def _micros(text: str) -> int:
     raise ValueError("must be an amount such as 10 or 12.50")
 
 
-_PARSERS: dict[Any, Callable[[str], Any]] = {int: _whole, bool: _boolean, ZoneInfo: _zone, Path: Path}
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    int: _whole,
+    bool: _boolean,
+    ZoneInfo: _zone,
+    Path: Path,
+    tuple[str, ...]: _words,
+}

@@ -176,6 +176,7 @@ def create_app(settings: Settings) -> Flask:
     """A WSGI application over these settings. Touches neither database nor network."""
     app = Flask("app")
     app.config["SECRET_KEY"] = settings.secret_key
+    app.config["SECRET_KEY_FALLBACKS"] = list(settings.secret_key_fallbacks)
     if settings.trusted_proxies:
         proxies = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from flask_babel import lazy_gettext
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from app.clock import utc_now
 from app.config import settings
@@ -110,22 +110,28 @@ def save(customer_id: int, rules: Rules) -> None:
     check(rules)
     lock_balance(customer_id)
     before = set(rules_of(customer_id).watches())
-    db.session.execute(delete(AlertRule).where(AlertRule.customer_id == customer_id))
-    now = utc_now()
-    for watch in dict.fromkeys(rules.watches()):
-        refuses = watch.kind is Kind.SPENDING_LIMIT and rules.refuses_holds
-        db.session.add(
-            AlertRule(
-                customer_id=customer_id,
-                kind=watch.kind.value,
-                value=watch.value,
-                refuses_holds=refuses,
-                created_at=now,
-            )
-        )
-    db.session.flush()
+    _replace(customer_id, rules)
     _evaluate(customer_id, is_being_filled=None, quiet_about=set(rules.watches()) - before)
     topups.refresh_marks(customer_id)
+
+
+def _replace(customer_id: int, rules: Rules) -> None:
+    """Row by row, so that the audit log tells what was added and removed, and nothing of what stays."""
+    query = select(AlertRule).where(AlertRule.customer_id == customer_id)
+    rows = {(row.kind, row.value): row for row in db.session.scalars(query)}
+    wanted = {(watch.kind.value, watch.value): watch for watch in rules.watches()}
+    for key, row in rows.items():
+        if key not in wanted:
+            db.session.delete(row)
+    # Of some kinds there is one: the old is gone before the new comes.
+    db.session.flush()
+    for key, watch in wanted.items():
+        row = rows.get(key) or AlertRule(
+            customer_id=customer_id, kind=key[0], value=key[1], created_at=utc_now()
+        )
+        row.refuses_holds = watch.kind is Kind.SPENDING_LIMIT and rules.refuses_holds
+        db.session.add(row)
+    db.session.flush()
 
 
 def evaluate(customer_id: int, *, is_being_filled: bool | None = None) -> None:

@@ -1,6 +1,7 @@
 """A second code at the sign-in, from an app on one's phone (TOTP, RFC 6238), and recovery codes in its place.
 
-What must stay true: no code works twice; whoever lost the phone comes in by a recovery code, once each.
+What must stay true: no code works twice; whoever lost the phone comes in by a recovery code, once each; the
+secret lies sealed in the database.
 """
 
 import hashlib
@@ -10,13 +11,13 @@ from typing import Final
 import pyotp
 import segno
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
 
 from app.clock import utc_now
 from app.config import settings
 from app.customers.models import User
 from app.customers.people_models import Authenticator, RecoveryCode
 from app.db import db
+from app.sealing import CannotOpen, is_of_now, open_sealed, seal
 from app.throttle import throttle
 
 RECOVERY_CODES: Final = 10
@@ -35,17 +36,37 @@ def begin(user: User) -> Authenticator:
 
     The same until then, so a page may be loaded again.
     """
-    db.session.execute(
-        insert(Authenticator)
-        .values(user_id=user.user_id, secret=pyotp.random_base32(), last_step=0, created_at=utc_now())
-        .on_conflict_do_nothing()
-    )
-    return db.session.get_one(Authenticator, user.user_id)
+    # The person's row orders two pages that are opened at once.
+    db.session.get_one(User, user.user_id, with_for_update={"key_share": True})
+    row = db.session.get(Authenticator, user.user_id, populate_existing=True)
+    if row is None:
+        row = Authenticator(user_id=user.user_id, last_step=0, created_at=utc_now())
+        row.secret = seal(pyotp.random_base32(), purpose_of(user.user_id))
+        db.session.add(row)
+    elif row.confirmed_at is None and secret_of(row) is None:
+        # Nobody has it in an app yet, so another one does as well.
+        row.secret = seal(pyotp.random_base32(), purpose_of(user.user_id))
+    db.session.flush()
+    return row
+
+
+def purpose_of(user_id: int) -> str:
+    """What a person's secret is sealed for: in another person's row it does not open."""
+    return f"authenticator of {user_id}"
+
+
+def secret_of(row: Authenticator) -> str | None:
+    """The secret as the app has it; None where its key is gone, and only recovery codes work."""
+    try:
+        return open_sealed(row.secret, purpose_of(row.user_id))
+    except CannotOpen:
+        return None
 
 
 def address(user: User, row: Authenticator) -> str:
     """The otpauth:// address that apps read."""
-    return pyotp.TOTP(row.secret).provisioning_uri(name=user.email, issuer_name=settings().provider.name)
+    totp = pyotp.TOTP(secret_of(row) or "")
+    return totp.provisioning_uri(name=user.email, issuer_name=settings().provider.name)
 
 
 def picture(user: User, row: Authenticator) -> str:
@@ -100,10 +121,15 @@ def _takes(row: Authenticator, code: str) -> bool:
     """The code of this half minute, the one before or the one after: clocks differ."""
     digits = code.replace(" ", "")
     now_step = int(utc_now().timestamp()) // STEP_SECONDS
-    totp = pyotp.TOTP(row.secret)
+    secret = secret_of(row)
+    if secret is None:
+        return False
+    totp = pyotp.TOTP(secret)
     for step in (now_step - 1, now_step, now_step + 1):
         if step > row.last_step and pyotp.utils.strings_equal(totp.generate_otp(step), digits):
             row.last_step = step
+            if not is_of_now(row.secret, purpose_of(row.user_id)):
+                row.secret = seal(secret, purpose_of(row.user_id))
             return True
     return False
 

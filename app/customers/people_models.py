@@ -66,7 +66,8 @@ class Authenticator(Model):
     __tablename__ = "authenticator"
 
     user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    secret: Mapped[str] = mapped_column(String(64))
+    # Sealed (`app.sealing`): who reads the database alone makes no codes of it.
+    secret: Mapped[str] = mapped_column(String(255))
     # The number of the last half minute whose code was taken: no code works twice.
     last_step: Mapped[int] = mapped_column(BigInteger, default=0)
     created_at: Mapped[UtcDateTime]

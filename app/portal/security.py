@@ -149,7 +149,7 @@ def _wrong_code() -> ResponseReturnValue:
 def _authenticator_page(form: ConfirmForm) -> str:
     with unit_of_work():
         row = authenticators.begin(_person())
-        secret, picture = row.secret, authenticators.picture(_person(), row)
+        secret, picture = authenticators.secret_of(row) or "", authenticators.picture(_person(), row)
     spaced = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
     return render_template("portal/authenticator.html", form=form, picture=picture, secret=spaced)
 
