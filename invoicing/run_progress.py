@@ -80,3 +80,9 @@ def open_failures(limit: int = MOST_FAILURES) -> list[CloseFailure]:
     """Customers whose close failed and is not mended yet, the latest failure first."""
     query = select(CloseFailure).where(CloseFailure.solved_at.is_(None))
     return list(db.session.scalars(query.order_by(CloseFailure.failed_at.desc()).limit(limit)))
+
+
+def customers_in(run_id: UUID) -> int:
+    """How many customers a run closes."""
+    size = func.coalesce(func.sum(func.coalesce(func.cardinality(CloseChunk.customer_ids), 0)), 0)
+    return int(db.session.scalar(select(size).where(CloseChunk.run_id == run_id)) or 0)

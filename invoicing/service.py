@@ -36,7 +36,7 @@ _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 def month_of(text: str) -> date:
     """The first day of "2026-10". Raises InvalidPeriod."""
     parts = _MONTH.fullmatch(text)
-    if parts is None or int(parts[1]) < 2000:
+    if parts is None or not 2000 <= int(parts[1]) < 9999:
         raise InvalidPeriod(field="period")
     return date(int(parts[1]), int(parts[2]), 1)
 

@@ -6,7 +6,8 @@ The last separator followed by one or two digits is the decimal one; all others 
 import re
 from typing import Final
 
-_GROUPED: Final = re.compile(r"\d{1,3}([.,' ]?\d{3})*|\d+")
+# No thousand begins with a nought: "0.500" is no amount rather than five hundred.
+_GROUPED: Final = re.compile(r"[1-9]\d{0,2}([.,' ]?\d{3})*|\d+")
 _MAX_DIGITS: Final = 9
 
 

@@ -12,18 +12,22 @@ from app.charts import Chart, stacked_by_day
 from app.clock import utc_now
 from app.config import settings
 from app.customers.auth import operator_required
-from app.i18n import local_date, money
+from app.i18n import local_date, money, number
 from app.ledger import figures as ledger
 from app.ledger.figures import MonthTotal
 from app.ledger.sides import Side
 from metering import service as metering
 from topups import figures as topups
+from topups.figures import Failed
 
 blueprint = Blueprint("desk_figures", __name__, url_prefix="/desk/figures", template_folder="templates")
 
 MONTHS: Final = 12
 RUNNING_OUT: Final = 25
 RECENT_DAYS: Final = 7
+EURO: Final = 1_000_000
+# Where one size of balance ends and the next begins.
+SIZES: Final = tuple(euros * EURO for euros in (0, 10, 25, 100, 500))
 OUT: Final = frozenset({"refund", "chargeback", "transfer_returned"})
 
 
@@ -57,13 +61,17 @@ def show() -> str:
     months = _months()
     since = datetime.combine(months[0], time(), settings().timezone).astimezone(UTC)
     totals = ledger.totals_by_month(since)
-    rows = _rows(months, totals, since)
+    failed = topups.failures_by_month(since)
+    rows = _rows(months, totals, failed, topups.lost_mandates_by_month(since))
     return render_template(
         "desk/figures.html",
         held=ledger.held_now(),
         rows=rows[::-1],
         revenue=_chart(months, gettext("Revenue excl. VAT"), {row.month: row.revenue_micros for row in rows}),
         paid=_chart(months, gettext("Top-ups"), {row.month: row.top_up_micros for row in rows}),
+        failures=_failures(months, failed),
+        lost=_counts(months, [(gettext("Lost mandates"), {row.month: row.lost_mandates for row in rows})]),
+        sizes=_sizes(),
         mandates=topups.valid_mandates(),
         running_out=_running_out(),
     )
@@ -78,12 +86,12 @@ def _months() -> list[date]:
     return found[::-1]
 
 
-def _rows(months: list[date], totals: list[MonthTotal], since: datetime) -> list[MonthRow]:
+def _rows(
+    months: list[date], totals: list[MonthTotal], failed: list[Failed], lost: dict[date, int]
+) -> list[MonthRow]:
     revenue = _summed(totals, lambda one: _net(one, Side.REVENUE))
     paid = _summed(totals, lambda one: one.amount_micros if one.kind == "top_up" else 0)
     returned = _summed(totals, lambda one: one.amount_micros if one.kind in OUT else 0)
-    failed = topups.failures_by_month(since)
-    lost = topups.lost_mandates_by_month(since)
     return [
         MonthRow(
             month,
@@ -110,7 +118,54 @@ def _summed(totals: Iterable[MonthTotal], micros: Callable[[MonthTotal], int]) -
 
 
 def _chart(months: list[date], name: str, by_month: dict[date, int]) -> Chart:
-    return stacked_by_day(months, [(name, by_month)], label=lambda micros: money(micros)[:-3], other="")
+    return stacked_by_day(months, [(name, by_month)], label=whole, other="")
+
+
+def _failures(months: list[date], failed: list[Failed]) -> Chart:
+    """By how the payment was begun."""
+    names = {
+        "automatic": gettext("Automatic top-up"),
+        "auto_pay": gettext("Automatic payment of invoices"),
+        "manual": gettext("By hand"),
+    }
+    return _counts(
+        months,
+        [
+            (name, {one.month: one.payments for one in failed if one.origin == origin})
+            for origin, name in names.items()
+        ],
+    )
+
+
+def _counts(months: list[date], series: list[tuple[str, dict[date, int]]]) -> Chart:
+    """Drawn as if each were a euro; half a one is no mark on the axis."""
+    scaled = [(name, {month: n * EURO for month, n in found.items()}) for name, found in series]
+    return stacked_by_day(
+        months, scaled, label=lambda micros: "" if micros % EURO else number(micros // EURO), other=""
+    )
+
+
+def _sizes() -> list[tuple[str, int, int]]:
+    """What balances of each size come to: their words, how many, how much; the largest first."""
+    bands = ledger.held_by_size(SIZES)
+    ends = [*SIZES, None]
+    return [
+        (_size(band.least_micros, end), band.customers, band.prepaid_micros)
+        for band, end in zip(bands, ends, strict=True)
+    ][::-1]
+
+
+def _size(least_micros: int | None, end_micros: int | None) -> str:
+    if least_micros is None:
+        return gettext("below zero")
+    if end_micros is None:
+        return gettext("%(amount)s or more", amount=whole(least_micros))
+    return gettext("%(least)s to %(most)s", least=whole(least_micros), most=whole(end_micros))
+
+
+def whole(micros: int) -> str:
+    """Whole euros, without their cents."""
+    return money(micros)[:-3]
 
 
 def _running_out() -> list[RunningOut]:

@@ -4,12 +4,26 @@ from typing import Final
 
 from flask import Blueprint
 
-from app.desk import adjustments, audit_log, brand, figures, meters, provider, runs, staff, viewing
+from app.desk import (
+    accounts,
+    adjustments,
+    audit_log,
+    brand,
+    customer_team,
+    figures,
+    meters,
+    provider,
+    runs,
+    staff,
+    viewing,
+)
 
 BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
+    accounts.blueprint,
     adjustments.blueprint,
     audit_log.blueprint,
     brand.blueprint,
+    customer_team.blueprint,
     figures.blueprint,
     meters.blueprint,
     provider.blueprint,

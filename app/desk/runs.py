@@ -1,18 +1,24 @@
 """The desk's page of invoice runs: how far each is, what failed and why, and trying that again."""
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import format_date, gettext
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
+from app.clock import utc_now
 from app.customers.auth import operator_required
 from app.customers.service import find_customer, get_customers
 from app.errors import AppError
+from app.i18n import local_date
 from invoicing import run_progress, service
 
 blueprint = Blueprint("desk_runs", __name__, url_prefix="/desk/invoice-runs", template_folder="templates")
+
+# As far back as a month may be closed by hand.
+MONTHS: Final = 6
 
 
 @blueprint.app_template_filter("month_name")
@@ -33,6 +39,7 @@ def listed() -> str:
         etag=fragment.headers["ETag"],
         failures=failures,
         customers=get_customers({failure.customer_id for failure in failures}),
+        months=_ended_months(),
     )
 
 
@@ -43,6 +50,26 @@ def live() -> Response:
     fragment = _fragment()
     fragment.make_conditional(request)
     return fragment
+
+
+@blueprint.post("")
+@operator_required
+def start() -> BaseResponse:
+    """A run over everybody's usage of a month that has ended; what is closed stays as it is."""
+    try:
+        month = service.month_of(request.form.get("month", ""))
+        under_way = any(run.month == month and run.finished_at is None for run in run_progress.latest())
+        begun = None if under_way else run_progress.customers_in(service.start_close(month))
+    except AppError as error:
+        flash(str(error.detail or error.title), "danger")
+        return redirect(url_for("desk_runs.listed"), code=303)
+    if begun is None:
+        flash(gettext("A run of %(month)s is under way already.", month=month_name(month)), "look")
+    elif not begun:
+        flash(gettext("Nothing is left to invoice of %(month)s.", month=month_name(month)), "info")
+    else:
+        flash(gettext("The run of %(month)s has begun.", month=month_name(month)), "ok")
+    return redirect(url_for("desk_runs.listed"), code=303)
 
 
 @blueprint.post("/<month>/<reference>/retry")
@@ -56,6 +83,14 @@ def retry(month: str, reference: str) -> BaseResponse:
     else:
         flash(gettext("The invoice is being made again. If it fails again, it comes back here."), "ok")
     return redirect(url_for("desk_runs.listed"), code=303)
+
+
+def _ended_months() -> list[date]:
+    """The latest first."""
+    found = [local_date(utc_now()).replace(day=1)]
+    for _ in range(MONTHS):
+        found.append((found[-1] - timedelta(days=1)).replace(day=1))
+    return found[1:]
 
 
 def _fragment() -> Response:

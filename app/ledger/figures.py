@@ -3,10 +3,12 @@
 What usage moves is left out of the months: it is by far the most, and the index of the rest leaves it out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Date, cast, func, select
+from sqlalchemy import BigInteger, Date, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.config import settings
 from app.customers.models import Customer
@@ -109,3 +111,38 @@ def low_balances(limit: int) -> list[LowBalance]:
         .limit(limit)
     )
     return [LowBalance(row.customer_id, row.reference, row.name, int(row.available)) for row in rows]
+
+
+def latest_of_kind(kind: str, *, skip: int, limit: int) -> list[tuple[int, str]]:
+    """The newest movements of a kind, usage excepted: whose, and by which reference."""
+    rows = db.session.execute(
+        select(Transfer.customer_id, Transfer.reference)
+        .where(Transfer.kind != USAGE_KIND, Transfer.kind == kind)
+        .order_by(Transfer.created_at.desc())
+        .offset(skip)
+        .limit(limit)
+    )
+    return [(row.customer_id, row.reference) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Balances of a size: at least `least_micros`, those below zero where that is None."""
+
+    least_micros: int | None
+    customers: int
+    prepaid_micros: int
+
+
+def held_by_size(edges_micros: Sequence[int]) -> list[Band]:
+    """How many customers hold how much, in one statement over the balances; edges rise from 0."""
+    prepaid = BalanceRow.prepaid_micros
+    band = func.width_bucket(prepaid, cast(list(edges_micros), ARRAY(BigInteger)))
+    rows = db.session.execute(
+        select(band, func.count(), func.sum(prepaid))
+        .where(BalanceRow.customer_id != HOUSE_CUSTOMER_ID)
+        .group_by(band)
+    )
+    found = {int(number): (int(customers), int(micros)) for number, customers, micros in rows}
+    least: list[int | None] = [None, *edges_micros]
+    return [Band(least[number], *found.get(number, (0, 0))) for number in range(len(least))]

@@ -43,6 +43,7 @@ STAFF: Final[tuple[tuple[Entry, ...], ...]] = (
         ("desk.customers", lazy_gettext("Customers")),
         ("desk_figures.show", lazy_gettext("Figures")),
         ("desk_adjustments.approvals", lazy_gettext("Approvals")),
+        ("desk_top_ups.every", lazy_gettext("Payments")),
         ("desk_invoices.listed", lazy_gettext("Invoices")),
         ("desk_runs.listed", lazy_gettext("Invoice runs")),
         ("desk_dunning.listed", lazy_gettext("Dunning")),

@@ -51,6 +51,21 @@ def test_the_figures_are_those_of_the_ledger(shop: Shop, staff: FlaskClient) -> 
     assert f"€{abs(booked) / EURO:.2f}" in page
 
 
+def test_balances_are_counted_by_size_to_the_last_cent(shop: Shop, staff: FlaskClient) -> None:
+    db.session.rollback()
+    edges = [0, 50 * EURO, 100 * EURO]
+
+    below, small, middle, large = figures.held_by_size(edges)
+
+    assert (below.least_micros, below.customers) == (None, 1)
+    assert below.prepaid_micros == shop.balance("other").prepaid_micros
+    assert (middle.customers, middle.prepaid_micros) == (1, shop.balance("acme").prepaid_micros)
+    assert (small.customers, large.customers) == (0, 0)
+    page = plain(staff.get(PAGE).text)
+    assert "€25 to €100" in page
+    assert "€500 or more" in page
+
+
 def test_whose_balance_runs_out_stands_first(staff: FlaskClient) -> None:
     page = plain(staff.get(PAGE).text)
 

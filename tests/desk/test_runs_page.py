@@ -84,6 +84,34 @@ def test_a_month_that_runs_cannot_be_closed_from_here(staff: FlaskClient) -> Non
     assert "The invoice is being made again" not in answer.text
 
 
+def test_a_run_is_started_once_and_says_when_nothing_is_left(shop: Shop, staff: FlaskClient) -> None:
+    page = staff.get(PAGE)
+    assert '<option value="2026-10">October 2026</option>' in page.text
+    assert "2026-11" not in page.text
+    form = {"csrf_token": token_of(page), "month": "2026-10"}
+
+    assert "The run of October 2026 has begun." in staff.post(PAGE, data=form, follow_redirects=True).text
+    again = staff.post(PAGE, data=form, follow_redirects=True).text
+
+    assert "A run of October 2026 is under way already." in again
+    shop.run_jobs()
+    assert len(service.page(service.Filters(), limit=10)[0]) == 4
+    late = staff.post(PAGE, data=form, follow_redirects=True).text
+    assert "Nothing is left to invoice of October 2026." in late
+    assert len(run_progress.latest()) == 1
+
+
+@pytest.mark.parametrize("month", ["", "2026-11", "2026-13", "soon", "9999-12"])
+def test_a_month_that_has_not_ended_starts_no_run(staff: FlaskClient, month: str) -> None:
+    form = {"csrf_token": token_of(staff.get(PAGE)), "month": month}
+
+    answer = staff.post(PAGE, data=form, follow_redirects=True)
+
+    assert "has begun" not in answer.text
+    assert 'class="say lost"' in answer.text
+    assert run_progress.latest() == []
+
+
 def test_many_runs_cost_few_statements(shop: Shop, staff: FlaskClient) -> None:
     for _ in range(3):
         service.start_close(OCTOBER)

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.db import db
+from app.db import db, unit_of_work
 from tests.portal.people import operator, sign_in, token_of
 from tests.topups.conftest import EURO, Story
 from topups import service
@@ -51,9 +51,55 @@ def test_what_was_used_needs_the_box_ticked(story: Story, staff: FlaskClient) ->
     assert story.prepaid == -20 * EURO
 
 
+def test_all_customers_payments_are_found_by_what_is_the_matter(story: Story, staff: FlaskClient) -> None:
+    paid = story.pay(25)
+    waits = story.request(30, key="second")
+    lost = story.request(35, key="third")
+    story.settle(lost, "failed")
+    story.run_jobs()
+    page = unescape(staff.get("/desk/payments").text)
+    assert "No payment is unclear." in page
+    shown = {
+        show: unescape(staff.get("/desk/payments", query_string={"show": show}).text)
+        for show in ("unclear", "under_way", "received", "failed", "taken_back")
+    }
+
+    assert "There are no payments here." in shown["unclear"]
+    assert waits.top_up_id in shown["under_way"]
+    assert paid.top_up_id in shown["received"]
+    assert lost.top_up_id in shown["failed"]
+    assert sum(one.top_up_id in text for one in (paid, waits, lost) for text in shown.values()) == 3
+    assert "There are no payments here." in shown["taken_back"]
+    found = staff.get("/desk/payments", query_string={"search": f" {paid.mollie_payment_id} "})
+    assert found.location == f"/desk/payments/{paid.top_up_id}"
+    missed = staff.get("/desk/payments", query_string={"search": "<b>tr_x"})
+    assert "There is no payment with the reference &lt;b&gt;tr_x." in missed.text
+
+
+def test_what_does_not_fit_is_told_and_looked_up_again(story: Story, staff: FlaskClient) -> None:
+    waits = story.request(30)
+    with unit_of_work():
+        story.top_up(waits.top_up_id).problem = "other_amount"
+    assert "1 payment is unclear" in staff.get("/desk/payments").text
+    address = f"/desk/payments/{waits.top_up_id}"
+    page = staff.get(address)
+    assert "The amount at Mollie differs from ours." in page.text
+
+    form = {"csrf_token": token_of(page)}
+    told = staff.post(f"{address}/look", data=form, follow_redirects=True).text
+
+    assert "Nothing has changed." in told
+    assert "differs from ours" not in told
+    db.session.rollback()
+    assert story.top_up(waits.top_up_id).problem is None
+    story.settle(waits, "paid")
+    assert staff.post(f"{address}/look", data=form).status_code == 303
+    assert story.prepaid == 30 * EURO
+
+
 def test_customers_see_nothing_of_it(app: Flask, story: Story, client: FlaskClient) -> None:
     top_up = story.pay(25)
-    for path in ("/desk/customers/acme/payments", f"/desk/payments/{top_up.top_up_id}"):
+    for path in ("/desk/payments", "/desk/customers/acme/payments", f"/desk/payments/{top_up.top_up_id}"):
         assert client.get(path).status_code == 302
     assert service.refunds_of(story.top_up(top_up.top_up_id)) == []
     db.session.rollback()
