@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     any_,
     bindparam,
+    text,
 )
 from sqlalchemy import cast as cast_to
 from sqlalchemy.exc import OperationalError
@@ -166,6 +167,15 @@ def copy_rows(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
             for at in documents:
                 values[at] = None if values[at] is None else msgspec.json.encode(values[at]).decode()
             copy.write_row(values)
+
+
+def forget_plans() -> None:
+    """Let this connection plan anew. Before many rows are written to tables that were smaller a while ago.
+
+    The check of a foreign key keeps the plan of its first use as long as the connection lives: made while the
+    table was all but empty, it reads the whole table for every row.
+    """
+    db.session.execute(text("DISCARD PLANS"))
 
 
 def among(column: InstrumentedAttribute[int], ids: Iterable[int]) -> ColumnElement[bool]:

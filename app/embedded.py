@@ -238,6 +238,7 @@ class Postgres:
             f"synchronous_commit = {'on' if self.durable else 'off'}",
             f"full_page_writes = {'on' if self.durable else 'off'}",
             "shared_buffers = 256MB",
+            "random_page_cost = 1.1",
             f"max_wal_size = {'1GB' if self.durable else '64MB'}",
         ]
         if not self.durable:

@@ -19,6 +19,7 @@ MAX_MICROS: Final = 9_000_000_000_000_000  # nine billion units: well inside BIG
 
 _AMOUNT = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)
 _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+_UNITS = [Decimal(1).scaleb(-places) for places in range(31)]
 
 
 class InvalidMoney(Invalid):
@@ -30,7 +31,7 @@ class InvalidMoney(Invalid):
 
 def round_half_up(value: Decimal, places: int) -> Decimal:
     """`value` with exactly `places` decimals, halves away from zero."""
-    return value.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+    return value.quantize(_UNITS[places], context=_EXACT)
 
 
 def micros_of(amount: Decimal) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+import msgspec
+
 from app.money import cents_of_micros, micros_of_cents
 from invoicing.lines import Line, MeterUsage, lines_of, nothing_line
 from invoicing.tax import Treatment
@@ -46,8 +48,7 @@ class Charge:
         return micros_of_cents(cents(Decimal(self.line.net_cents).scaleb(-2) * self.line.treatment.factor))
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodFacts:
+class PeriodFacts(msgspec.Struct, frozen=True):
     """What a customer used in a period that no longer changes, and what was debited for it, in micros.
 
     Corrections of earlier periods that this one bills are among the lines and the debits. What is billed
@@ -76,8 +77,7 @@ class PeriodFacts:
         return sum(charge.gross_micros for charge in self.charges)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """An invoice ready but for its settlement and number. `sign` is −1 where it becomes a credit note."""
 
     facts: PeriodFacts

@@ -7,6 +7,7 @@ settles and, as its last locks, numbers. A period that another run has closed me
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Final, TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ from app.clock import utc_now
 from app.config import settings
 from app.customers import service as customers
 from app.customers.models import Customer
-from app.db import db, in_unit_of_work, is_transient
+from app.db import db, forget_plans, in_unit_of_work, is_transient
 from app.i18n import in_locale, local_date
 from app.ledger import service as ledger
 from app.ledger.movements import Span
@@ -145,6 +146,7 @@ def _post_together(prepared: list[Prepared], outcome: Outcome) -> None:
 def _post(prepared: list[Prepared]) -> list[Issued]:
     """One transaction for the chunk: all postings, then numbers and documents."""
     now = utc_now()
+    forget_plans()
     balances = ledger.lock_balances({one.facts.customer_id for one in prepared})
     mine = metered.finish([_key(one) for one in prepared])
     going = [one for one in prepared if _key(one) in mine]
@@ -173,14 +175,16 @@ class _Chunk:
         self.balances = balances
         self.postings = PostingBatch(balances)
         self.newer = metered.debited_after([_key(one) for one in prepared])
-        self.moved = balance_block.movements([_span(one) for one in prepared])
+        bounds = cache(metered.bounds)
+        self.moved = balance_block.movements(
+            [
+                Span(one.facts.customer_id, *bounds(one.facts.period_start, one.facts.period_end))
+                for one in prepared
+            ]
+        )
         self.customers = customers.get_customers(ids)
         self.terms = terms_of_each(ids, "usage")
-
-
-def _span(prepared: Prepared) -> Span:
-    facts = prepared.facts
-    return Span(facts.customer_id, *metered.bounds(facts.period_start, facts.period_end))
+        self.small_due_micros = settings().small_due_micros
 
 
 def _settle(prepared: Prepared, chunk: _Chunk) -> Settled | None:
@@ -200,7 +204,7 @@ def _settle(prepared: Prepared, chunk: _Chunk) -> Settled | None:
         total_cents=prepared.totals.total_cents,
         credits_micros=credits_left_micros,
         balance_micros=prepaid_micros + newer.prepaid_micros,
-        small_due_micros=settings().small_due_micros,
+        small_due_micros=chunk.small_due_micros,
         paid_cents=prepared.paid_cents,
     )
     credits_micros = micros_of_cents(settlement.credits_used_cents)

@@ -4,13 +4,12 @@ The usage of the period was debited when it happened. So what is due is what the
 total; what else is below zero (a chargeback, say) is no part of this invoice and stays on the balance.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from app.money import MICROS_PER_CENT, micros_of_cents
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True):
     """total − credits used − prepaid = due, in cents. Credits used go back to the balance they spare."""
 
     total_cents: int

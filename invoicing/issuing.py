@@ -7,8 +7,10 @@ of these inserts.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
+
+import msgspec
 
 from app.config import settings
 from app.customers.models import Customer
@@ -22,8 +24,7 @@ from invoicing.numbering import take_numbers
 from invoicing.totals import TaxTotal
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """A prepared invoice with its settlement: all but the number."""
 
     prepared: Prepared
@@ -42,13 +43,27 @@ class Settled:
         return INVOICE if self.prepared.sign > 0 else CREDIT_NOTE
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """What was issued, and to whom."""
 
     customer_id: int
     invoice_id: UUID
     number: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """What documents issued together have in common."""
+
+    now: datetime
+    issue_date: date
+    seller: dict[str, Any]
+    term_days: int
+    asks_first: bool
+
+    @classmethod
+    def at(cls, now: datetime, issue_date: date) -> Self:
+        return cls(now, issue_date, seller(), settings().payment_term_days, payment_requests.asked_first())
 
 
 def issue(settled: Iterable[Settled], *, now: datetime, issue_date: date) -> list[Issued]:
@@ -59,8 +74,8 @@ def issue(settled: Iterable[Settled], *, now: datetime, issue_date: date) -> lis
     waiting = list(settled)
     if not waiting:
         return []
-    printed = seller()
-    documents = [_document(one, uuid4(), printed, now, issue_date) for one in waiting]
+    today = _Today.at(now, issue_date)
+    documents = [_document(one, uuid4(), today) for one in waiting]
     corrected = [(row["customer_id"], row["original_number"]) for row in documents if row["original_number"]]
     lines = [line for one, row in zip(waiting, documents, strict=True) for line in _lines(one, row)]
     taxes = [tax for one, row in zip(waiting, documents, strict=True) for tax in _taxes(one, row)]
@@ -85,7 +100,7 @@ def issue(settled: Iterable[Settled], *, now: datetime, issue_date: date) -> lis
 
 def draft(one: Settled, *, now: datetime, issue_date: date) -> Invoice:
     """The document as it would be issued, without a number and in no table: to be looked at."""
-    document = _document(one, uuid4(), seller(), now, issue_date)
+    document = _document(one, uuid4(), _Today.at(now, issue_date))
     document |= {"number": "", "request_number": None, "requested_at": None}
     made = Invoice(**document, credited_cents=0, offset_cents=0)
     made.to_credits_cents = 0
@@ -105,16 +120,13 @@ def _taxes(one: Settled, document: Mapping[str, Any]) -> Iterator[dict[str, Any]
         yield _tax(one, document["invoice_id"], position, tax)
 
 
-def _document(
-    one: Settled, invoice_id: UUID, printed: dict[str, Any], now: datetime, issue_date: date
-) -> dict[str, Any]:
+def _document(one: Settled, invoice_id: UUID, today: _Today) -> dict[str, Any]:
     facts, totals, settlement = one.prepared.facts, one.prepared.totals, one.settlement
     sign = one.prepared.sign
-    terms = (one.term_days, one.customer.payment_term_days, settings().payment_term_days)
+    terms = (one.term_days, one.customer.payment_term_days, today.term_days)
     days = next(term for term in terms if term is not None)
-    request = (
-        payment_requests.new_name() if payment_requests.asks_first(one.kind, settlement.due_cents) else None
-    )
+    is_request = today.asks_first and one.kind == INVOICE and settlement.due_cents > 0
+    request = payment_requests.new_name() if is_request else None
     return {
         "customer_id": facts.customer_id,
         "invoice_id": invoice_id,
@@ -123,14 +135,14 @@ def _document(
         "close_key": facts.period_start.isoformat() if one.closes_period else None,
         "period_start": facts.period_start,
         "period_end": facts.period_end,
-        "issue_date": issue_date,
-        "due_date": one.due_date or issue_date + timedelta(days=days),
-        "issued_at": now,
+        "issue_date": today.issue_date,
+        "due_date": one.due_date or today.issue_date + timedelta(days=days),
+        "issued_at": today.now,
         "request_number": request,
-        "requested_at": now if request else None,
+        "requested_at": today.now if request else None,
         "currency": one.customer.currency,
         "locale": one.customer.locale,
-        "seller": printed,
+        "seller": today.seller,
         "buyer": buyer(one.customer),
         "original_number": one.original_number,
         "reason": one.reason,
@@ -155,9 +167,9 @@ def _line(one: Settled, invoice_id: UUID, position: int, line: Line) -> dict[str
         "position": position,
         "kind": line.kind,
         "meter": line.meter,
-        "names": dict(line.names),
+        "names": line.names,
         "unit": line.unit,
-        "dimensions": dict(line.dimensions),
+        "dimensions": line.dimensions,
         "quantity": sign * line.quantity,
         "unit_price": line.unit_price,
         "price_base": line.price_base,

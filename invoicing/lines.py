@@ -6,10 +6,11 @@ base), as EN 16931's base quantity is, so that quantity × price / base gives th
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final, Literal
+
+import msgspec
 
 from invoicing.tax import Treatment
 from invoicing.totals import cents
@@ -35,8 +36,7 @@ SMALLEST_PLAIN_PRICE: Final = Decimal("0.001")
 SMALLEST_PRICE_PER_THOUSAND: Final = Decimal("0.10")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """A part of a meter's price: `quantity` at `unit_amount`, net. `above` and `up_to` bound its tier."""
 
     quantity: Decimal
@@ -46,8 +46,7 @@ class Part:
     up_to: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MeterUsage:
+class MeterUsage(msgspec.Struct, frozen=True):
     """What a meter counted under one price in a period, as its price is made up."""
 
     meter: str
@@ -55,11 +54,10 @@ class MeterUsage:
     unit: str
     treatment: Treatment
     parts: tuple[Part, ...]
-    dimensions: Mapping[str, str] = field(default_factory=dict)
+    dimensions: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One line as it is frozen on the invoice. `names` holds the meter's name by language."""
 
     kind: LineKind
@@ -73,7 +71,7 @@ class Line:
     treatment: Treatment
     above: Decimal | None = None
     up_to: Decimal | None = None
-    dimensions: Mapping[str, str] = field(default_factory=dict)
+    dimensions: Mapping[str, str] = msgspec.field(default_factory=dict)
     correction_of: str | None = None
     supplied_from: date | None = None
     supplied_until: date | None = None
@@ -106,7 +104,7 @@ def _line(metered: MeterUsage, part: Part) -> Line:
     return Line(
         kind=part.kind,
         meter=metered.meter,
-        names=dict(metered.names),
+        names=metered.names,
         unit=metered.unit if part.kind == "units" else "",
         quantity=part.quantity,
         unit_price=part.unit_amount,
@@ -115,7 +113,7 @@ def _line(metered: MeterUsage, part: Part) -> Line:
         treatment=metered.treatment,
         above=part.above or None,
         up_to=part.up_to,
-        dimensions=dict(metered.dimensions),
+        dimensions=metered.dimensions,
     )
 
 

@@ -27,9 +27,9 @@ _SETTLED: Final = "settled_requests"
 Key = tuple[int, UUID]
 
 
-def asks_first(kind: str, due_cents: int) -> bool:
-    """Whether a document is asked for before it is issued: the provider wants it, and something is due."""
-    return settings().issue_on == ON_PAYMENT and kind == INVOICE and due_cents > 0
+def asked_first() -> bool:
+    """Whether the provider asks for what is due on an invoice before it is issued."""
+    return settings().issue_on == ON_PAYMENT
 
 
 def new_name() -> str:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+import msgspec
 from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
 
@@ -34,8 +35,7 @@ class Category(StrEnum):
 EXEMPTION_CODES: Final = {Category.REVERSE_CHARGE: "VATEX-EU-AE", Category.OUTSIDE_SCOPE: "VATEX-EU-O"}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Treatment:
+class Treatment(msgspec.Struct, frozen=True, order=True):
     """How something is taxed: an UNCL 5305 category and a rate in percent."""
 
     category: str

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
+
 from app.money import decimal_of_micros, round_half_up
 from invoicing.tax import Treatment
 
 
-@dataclass(frozen=True, slots=True)
-class TaxTotal:
+class TaxTotal(msgspec.Struct, frozen=True):
     """What one category and rate adds up to."""
 
     treatment: Treatment
@@ -65,19 +66,18 @@ def totals_of(
     what that rate's lines charge. Promo given back (below zero) becomes a negative discount, at most what
     they give back: what one line charges never hides what another gives back.
     """
-    promo = dict(promo_used_micros or {})
-    charged: dict[Treatment, int] = dict.fromkeys(promo, 0)
-    given_back: dict[Treatment, int] = dict.fromkeys(promo, 0)
+    promo = promo_used_micros or {}
+    sums: dict[Treatment, list[int]] = {treatment: [0, 0] for treatment in promo}
     for treatment, net_cents in lines:
-        charged[treatment] = charged.get(treatment, 0) + max(0, net_cents)
-        given_back[treatment] = given_back.get(treatment, 0) + min(0, net_cents)
-    ordered = sorted(charged, key=lambda t: (-t.percent, t.category))
+        found = sums.get(treatment)
+        if found is None:
+            found = sums[treatment] = [0, 0]
+        found[0 if net_cents >= 0 else 1] += net_cents
+    ordered = sorted(sums.items(), key=lambda one: (-one[0].percent, one[0].category))
     return Totals(
         tuple(
-            _tax_total(
-                t, charged[t] + given_back[t], _discount(promo.get(t, 0), t, charged[t], given_back[t])
-            )
-            for t in ordered
+            _tax_total(t, charged + given_back, _discount(promo.get(t, 0), t, charged, given_back))
+            for t, (charged, given_back) in ordered
         )
     )
 

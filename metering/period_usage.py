@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
 from app.ledger.debits import array_of, driver_connection
 from metering.catalog import Catalog, current_catalog
 from metering.periods import Period
@@ -61,8 +63,7 @@ CROSS JOIN LATERAL (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PriceUsage:
+class PriceUsage(msgspec.Struct, frozen=True):
     """Q of one meter and price in a period, what it costs, and how an invoice shows it."""
 
     meter: str
@@ -95,8 +96,7 @@ class Correction:
     gross_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodUsage:
+class PeriodUsage(msgspec.Struct, frozen=True):
     """All that metering knows of a period. `…_debited_micros` include what its corrections took.
 
     Invariant: the gross amounts of usages and corrections add up to promo plus prepaid debited.
@@ -130,11 +130,11 @@ class PeriodUsages:
 
     def _read(self, columns: list[str]) -> None:
         connection = driver_connection()
-        for row in connection.execute(_PERIODS, columns, binary=True):
+        for row in connection.execute(_PERIODS, columns, binary=True).fetchall():
             self._periods[row[0], row[1]] = row
-        for row in connection.execute(_TOTALS, columns, binary=True):
+        for row in connection.execute(_TOTALS, columns, binary=True).fetchall():
             self._totals.setdefault((row[0], row[1]), []).append(row)
-        for row in connection.execute(_CORRECTIONS, columns, binary=True):
+        for row in connection.execute(_CORRECTIONS, columns, binary=True).fetchall():
             self._corrections.setdefault((row[0], row[1]), []).append(row)
 
     def of(self, key: PeriodKey) -> PeriodUsage | None:

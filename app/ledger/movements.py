@@ -56,7 +56,7 @@ def moved_by_kind(spans: Collection[Span], *, leaving_out: Collection[str]) -> d
         "until": array_of(f'"{span.until}"' for span in spans),
         "left_out": sorted({USAGE, *leaving_out}),
     }
-    for customer_id, kind, is_after, micros in driver_connection().execute(_MOVED, facts):
+    for customer_id, kind, is_after, micros in driver_connection().execute(_MOVED, facts).fetchall():
         moved = found[customer_id]
         if is_after:
             moved.after_micros += micros

@@ -1,8 +1,9 @@
 """The sides a transfer moves money between, and what a posting does to a balance. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from app.money import MAX_MICROS
 
@@ -30,8 +31,7 @@ CUSTOMER_SIDES: Final = (Side.PREPAID, Side.CREDITS, Side.PROMO, Side.RECEIVABLE
 AVAILABLE_SIDES: Final = (Side.PREPAID, Side.PROMO)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True, kw_only=True):
     """One movement `debit` → `credit`, so it balances by construction. Unique by customer and reference."""
 
     customer_id: int
