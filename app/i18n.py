@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
@@ -19,7 +20,7 @@ from flask_login import current_user
 
 from app.clock import utc_now
 from app.config import Settings, settings
-from app.money import decimal_of_micros, round_half_up
+from app.money import MICROS_PER_CENT, decimal_of_micros, round_half_up
 
 Language = Literal["nl", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("nl", "en")
@@ -34,7 +35,19 @@ def init_app(app: Flask, configured: Settings) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(CATALOGUES)
     app.config["BABEL_DEFAULT_LOCALE"] = configured.default_locale
     Babel(app, locale_selector=choose_locale, timezone_selector=lambda: str(configured.timezone))
-    filters = (money, signed_money, unit_price, number, day, short_day, long_day, moment, stamp, country_name)
+    filters = (
+        money,
+        signed_money,
+        used_money,
+        unit_price,
+        number,
+        day,
+        short_day,
+        long_day,
+        moment,
+        stamp,
+        country_name,
+    )
     for function in filters:
         app.add_template_filter(function)
         app.add_template_global(function)
@@ -94,10 +107,34 @@ def unit_price(amount: Decimal, locale: str | None = None) -> str:
     return _euro(exact, locale)
 
 
+def used_money(micros: int, locale: str | None = None) -> str:
+    """As `money`, for what was used: what is less than half a cent is not nothing, "< € 0,01"."""
+    return (
+        f"< {money(MICROS_PER_CENT, locale)}" if 0 < micros < MICROS_PER_CENT // 2 else money(micros, locale)
+    )
+
+
 def _euro(amount: Decimal, locale: str | None) -> str:
-    return format_currency(
-        amount, settings().currency, locale=_formats(locale), decimal_quantization=False
-    ).replace("€ -", "€ -")
+    shape = _shape(settings().currency, _formats(locale), amount < 0)
+    return shape.before + f"{abs(amount):,f}".translate(shape.marks) + shape.after
+
+
+class _Shape(NamedTuple):
+    """How amounts are written: around the digits, and the marks between them."""
+
+    before: str
+    marks: dict[int, str]
+    after: str
+
+
+@cache
+def _shape(currency: str, locale: str, is_negative: bool) -> _Shape:
+    """Babel's way, taken from one amount: it takes its time for each, and a page has hundreds."""
+    sample = Decimal("-1234567.89" if is_negative else "1234567.89")
+    text = format_currency(sample, currency, locale=locale)
+    before, rest = text.split("1", 1)
+    last = rest.index("89") + 2
+    return _Shape(before, {ord(","): rest[0], ord("."): rest[last - 3]}, rest[last:])
 
 
 def number(value: Decimal | int, locale: str | None = None) -> str:
@@ -116,7 +153,12 @@ def local_date(value: date | datetime) -> date:
 
 
 def _skeleton(value: date | datetime, pattern: str, locale: str | None) -> str:
-    return format_date(local_date(value), pattern, locale=_formats(locale))
+    return _written(local_date(value), pattern, _formats(locale))
+
+
+@lru_cache(maxsize=4096)
+def _written(day: date, pattern: str, locale: str) -> str:
+    return format_date(day, pattern, locale=locale)
 
 
 def day(value: date | datetime, locale: str | None = None) -> str:

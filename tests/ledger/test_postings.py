@@ -1,11 +1,11 @@
 """Many postings in a batch: written as if each had been posted alone, all of them or none."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 from flask import Flask
+from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 from sqlalchemy import select
 
