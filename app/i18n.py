@@ -115,8 +115,13 @@ def used_money(micros: int, locale: str | None = None) -> str:
 
 
 def _euro(amount: Decimal, locale: str | None) -> str:
-    shape = _shape(settings().currency, _formats(locale), amount < 0)
+    sample = _BELOW_ZERO if amount < 0 else _SAMPLE
+    shape = _shape(settings().currency, _formats(locale), sample)
     return shape.before + f"{abs(amount):,f}".translate(shape.marks) + shape.after
+
+
+_SAMPLE: Final = Decimal("1234567.89")
+_BELOW_ZERO: Final = -_SAMPLE
 
 
 class _Shape(NamedTuple):
@@ -128,9 +133,8 @@ class _Shape(NamedTuple):
 
 
 @cache
-def _shape(currency: str, locale: str, is_negative: bool) -> _Shape:
+def _shape(currency: str, locale: str, sample: Decimal) -> _Shape:
     """Babel's way, taken from one amount: it takes its time for each, and a page has hundreds."""
-    sample = Decimal("-1234567.89" if is_negative else "1234567.89")
     text = format_currency(sample, currency, locale=locale)
     before, rest = text.split("1", 1)
     last = rest.index("89") + 2
