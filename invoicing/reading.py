@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, cast, or_, select, tuple_
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.clock import utc_now
@@ -47,6 +47,9 @@ class Filters:
     statuses: frozenset[Status] | None = None
     kind: str | None = None
     month: date | None = None
+    # In a number, the customer's reference or what was billed; or the total, in cents.
+    search: str = ""
+    total_cents: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,21 @@ def page(filters: Filters, *, after: str | None = None, limit: int = 50) -> tupl
         cursor = batch[-1].number
 
 
+def _is_found(search: str, total_cents: int | None) -> ColumnElement[bool]:
+    """Whether a word is in its numbers, the customer's own reference or what was billed, or is its total."""
+    texts = (
+        Invoice.number,
+        Invoice.request_number,
+        Invoice.original_number,
+        Invoice.buyer["purchase_order"].astext,
+    )
+    billed = Invoice.lines.any(cast(InvoiceLine.names, Text).icontains(search, autoescape=True))
+    found = [text.icontains(search, autoescape=True) for text in texts]
+    if total_cents is not None:
+        found.append(Invoice.total_cents == total_cents)
+    return or_(*found, billed)
+
+
 def _query(filters: Filters, after: str | None) -> Select[Invoice]:
     query = (
         select(Invoice)
@@ -191,6 +209,8 @@ def _query(filters: Filters, after: str | None) -> Select[Invoice]:
     if filters.month is not None:
         next_month = (filters.month.replace(day=28) + _FOUR_DAYS).replace(day=1)
         query = query.where(Invoice.period_start >= filters.month, Invoice.period_start < next_month)
+    if filters.search:
+        query = query.where(_is_found(filters.search, filters.total_cents))
     if filters.statuses is not None:
         settled = ~UNPAID
         if not filters.statuses & SETTLED:

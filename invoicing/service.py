@@ -29,6 +29,7 @@ from invoicing.settlement import money_arrived, money_left
 from invoicing.shapes import invoice_json as listed_json
 from invoicing.shapes import upcoming_json
 from invoicing.status import STATUSES, Status
+from invoicing.wording import unit_text
 
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
@@ -102,6 +103,7 @@ __all__ = [
     "stored_kinds",
     "to_json",
     "top_up_reference_of",
+    "unit_text",
     "upcoming",
     "upcoming_json",
     "with_status",

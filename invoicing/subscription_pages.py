@@ -197,6 +197,11 @@ def price_text(price: Any, interval: str) -> str:
     return gettext("%(price)s per month", price=unit_price(price))
 
 
+def agreed_by(event: SubscriptionEvent) -> str:
+    """Who agreed to it; what a program of ours asked for was agreed with us."""
+    return settings().provider.name if event.agreed_by == "api" else event.agreed_by
+
+
 def agreed(subscription: Subscription) -> Iterator[tuple[SubscriptionEvent, str, str]]:
     """What was agreed, the newest first, with its kind and its price in words."""
     for event in reversed(subscriptions.history(subscription)):

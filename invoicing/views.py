@@ -15,6 +15,7 @@ from app.db import in_unit_of_work
 from app.errors import AppError, NotFound
 from app.i18n import money
 from app.ledger import service as ledger
+from app.money import MICROS_PER_CENT
 from invoicing import archive, charges, history, pages, service, wording
 from invoicing.api import file_response, itemised_response
 from invoicing.pay_form import PayForm
@@ -23,6 +24,7 @@ from invoicing.references import spaced
 from invoicing.service import Filters, Status
 from invoicing.shapes import payment_reference
 from topups import consents
+from topups.amounts import parse_amount
 
 blueprint = Blueprint("invoicing", __name__, url_prefix="/invoices", template_folder="templates")
 
@@ -64,7 +66,14 @@ def invoices() -> ResponseReturnValue:
     after = request.args.get("after")
     if after is not None and not service.is_number(after):
         raise NotFound
-    filters = Filters(customer_id=g.customer.customer_id, statuses=tab.statuses)
+    search = request.args.get("search", "").strip()[:100]
+    total = parse_amount(search)
+    filters = Filters(
+        customer_id=g.customer.customer_id,
+        statuses=tab.statuses,
+        search=search,
+        total_cents=total // MICROS_PER_CENT if total is not None else None,
+    )
     found, more = service.page(filters, after=after, limit=PAGE)
     due = service.due(g.customer.customer_id)
     return render_template(
@@ -79,6 +88,7 @@ def invoices() -> ResponseReturnValue:
         credits_micros=ledger.get_balance(g.customer.customer_id).credits_micros,
         move_key=secrets.token_hex(16),
         after=after,
+        search=search,
         tags=TAGS,
         years=archive.years(g.customer.customer_id),
         w=wording,

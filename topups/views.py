@@ -70,6 +70,7 @@ def payment(top_up_id: str) -> str:
     customer_id = g.customer.customer_id
     found = service.look_again(service.find_top_up(top_up_id, customer_id))
     turns = min(request.args.get("turn", 0, type=int), 1000)
+    rule = service.find_rule(customer_id)
     return render_template(
         "topups/payment.html",
         top_up=found,
@@ -82,6 +83,7 @@ def payment(top_up_id: str) -> str:
         balance_micros=get_balance(customer_id).available_micros,
         refresh_seconds=REFRESH_SECONDS if turns < 40 else SLOW_REFRESH_SECONDS,
         turn=turns + 1,
+        automatic_on=rule is not None and rule.enabled,
     )
 
 
@@ -269,7 +271,7 @@ def _auto_page(form: RuleForm) -> str:
         "topups/auto_top_up.html",
         form=form,
         summary=summary,
-        sentence=rule_sentence(summary),
+        sentence=rule_sentence(form, summary.method_label),
         preview=looked_back,
         preview_month=format_date(looked_back.month, "LLLL") if looked_back else "",
         methods=[_method_line(m) for m in methods],

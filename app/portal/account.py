@@ -16,6 +16,7 @@ from app.errors import AppError, Invalid, NotFound
 from app.i18n import countries
 from app.portal.account_forms import ClosingForm, DetailsForm, TopicsForm
 from app.portal.links import link
+from invoicing import vat_numbers
 from topups import service as topups
 
 blueprint = Blueprint("account", __name__, url_prefix="/account", template_folder="templates")
@@ -127,6 +128,7 @@ def _page(form: DetailsForm) -> str:
         form=form,
         topics=topics,
         customer=g.customer,
+        vat=vat_numbers.standing_of(g.customer),
         others=[c for c, _ in customers_of(cast("User", current_user)) if c is not g.customer],
         alerts_url=link("alerts.show"),
         addressees_url=link("addressees.show"),

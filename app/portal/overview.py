@@ -23,7 +23,7 @@ from app.portal.due import DueRow, Upcoming
 from app.portal.links import link
 from app.portal.movements import told
 from app.portal.sentence import Facts, days_left, days_to_threshold
-from app.portal.sentence_words import Sentence, sentence_of
+from app.portal.sentence_words import Sentence, sentence_of, weekday
 from app.portal.tags import Tag
 from invoicing import service as invoicing
 from invoicing.service import Due
@@ -92,7 +92,7 @@ def overview_of(customer_id: int) -> Overview:
         sentence=sentence_of(facts, balance.available_micros, first),
         state=_state(balance),
         available_micros=balance.available_micros,
-        runway=_runway(facts, burn),
+        runway=_next_top_up(facts, burn) or _runway(facts, burn),
         parts=_parts(balance, summary),
         steps=() if has_usage or summary.state != "off" else _steps(bool(movements)),
         auto=automatic_of(summary),
@@ -135,6 +135,19 @@ def _state(balance: Balance) -> Tag:
         "exhausted": Tag("lost", gettext("Used up")),
         "suspended": Tag("lost", gettext("Suspended")),
     }[balance.state]
+
+
+def _next_top_up(facts: Facts, burn: int) -> str | None:
+    """With automatic top-up at work the balance is not to run out: what matters is when it comes."""
+    if facts.next_top_up_on is None or not facts.auto_at_work:
+        return None
+    return str(
+        gettext(
+            "Next top-up around %(day)s, at %(amount)s a day as in the last week.",
+            day=weekday(facts.next_top_up_on),
+            amount=money(burn),
+        )
+    )
 
 
 def _runway(facts: Facts, burn: int) -> str | None:

@@ -8,6 +8,7 @@ from flask_babel import gettext
 from flask_login import current_user, login_required, logout_user
 
 from app.customers import authenticators, oidc, passwords, sign_in, single_sign_on, user_sessions
+from app.customers.auth import acting_for
 from app.customers.forms import ChangePasswordForm
 from app.customers.models import User
 from app.db import in_unit_of_work, unit_of_work
@@ -15,6 +16,14 @@ from app.errors import Invalid
 from app.portal.account_forms import ConfirmForm
 
 blueprint = Blueprint("security", __name__, url_prefix="/account/security", template_folder="templates")
+
+
+@blueprint.before_request
+def know_the_customer() -> None:
+    """For the frame of the page; staff has none."""
+    acting = acting_for(_person()) if current_user.is_authenticated else None
+    if acting is not None:
+        g.customer, g.role = acting
 
 
 @blueprint.get("")

@@ -40,6 +40,10 @@ class Facts:
     lasts_days: int | None = None
     next_top_up_on: date | None = None
 
+    @property
+    def auto_at_work(self) -> bool:
+        return self.auto_enabled and self.auto_has_method and not self.auto_paused
+
 
 def matter_of(facts: Facts) -> tuple[Kind, Matter]:
     """The gravest matter and how grave it is."""

@@ -13,6 +13,7 @@ from app.i18n import translations_of
 from app.money import decimal_of_micros, plain_decimal
 from app.portal.csv_text import csv_text
 from app.portal.usage import drawn
+from invoicing import service as invoicing
 from metering import service as metering
 from metering.service import UsageDay
 
@@ -53,6 +54,11 @@ class Row:
     events: int
     micros: int
     before_micros: int
+
+    @property
+    def unit_text(self) -> str:
+        """The unit in the reader's language, where it is a known one."""
+        return invoicing.unit_text(self.unit, self.quantity)
 
     @property
     def more_micros(self) -> int:

@@ -179,7 +179,7 @@ def test_the_pages_in_a_real_browser(
     page.get_by_role("button", name="Confirm the change").click()
     expect(page.get_by_role("status")).to_contain_text("This has been agreed.")
     expect(page.get_by_role("heading", name="Large hosting")).to_be_visible()
-    page.context.clear_cookies()
+    page.get_by_role("button", name="Sign out").click()
     sign_in_here(page, "staff@tegoed.example")
     for address in (
         "/desk/plans",
