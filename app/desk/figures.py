@@ -157,10 +157,10 @@ def _sizes() -> list[tuple[str, int, int]]:
 
 def _size(least_micros: int | None, end_micros: int | None) -> str:
     if least_micros is None:
-        return gettext("below zero")
+        return str(gettext("below zero"))
     if end_micros is None:
-        return gettext("%(amount)s or more", amount=whole(least_micros))
-    return gettext("%(least)s to %(most)s", least=whole(least_micros), most=whole(end_micros))
+        return str(gettext("%(amount)s or more", amount=whole(least_micros)))
+    return str(gettext("%(least)s to %(most)s", least=whole(least_micros), most=whole(end_micros)))
 
 
 def whole(micros: int) -> str:
