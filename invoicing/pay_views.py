@@ -14,7 +14,7 @@ from invoicing import paying, service
 from invoicing.pay_form import PayForm
 from invoicing.paying import PayWish
 from invoicing.payment_orders import MOST_AT_ONCE, Payable
-from topups import consents
+from topups import consents, fee_page
 from topups import service as topups
 from topups.errors import FeeNotAccepted
 
@@ -112,26 +112,23 @@ def _page(selection: Selection, form: PayForm) -> str:
 
 
 def _fee_page(selection: Selection, form: PayForm) -> str:
-    """What paying this way costs. Nothing has been asked of the bank; to leave is to decline."""
+    """What paying this way costs."""
     method = form.checkout_method
     if form.payment_method_id is not None:
         method = topups.find_method(g.customer.customer_id, form.payment_method_id).method
-    amount_micros = form.amount.data or 0
-    fee = paying.fee_of(g.customer, method, amount_micros)
-    return render_template(
-        "invoicing/pay_fee.html",
-        selection=selection,
-        fee=fee,
-        amount_micros=amount_micros,
-        total_micros=amount_micros + fee.gross_micros,
-        method_name=topups.method_name(method),
-        sent={
-            "amount": form.amount.raw_data[0] if form.amount.raw_data else "",
-            "method": form.method.data,
-            "save_method": "y" if form.save_method.data else "",
-            "token": form.token.data,
-            "accepted_fee": fee.gross_micros,
-        },
+    offered = fee_page.offer(g.customer, method, form.amount.data or 0)
+    numbers = selection.numbers
+    what = (
+        gettext("Paid on your invoices")
+        if len(numbers) > 1
+        else gettext("Paid on invoice %(number)s", number=numbers[0])
+    )
+    return fee_page.page(
+        offered,
+        what=what,
+        action=url_for("paying.start"),
+        back=url_for("paying.show", invoice=numbers),
+        fields=[*(("invoice", number) for number in numbers), *fee_page.fields_of(form, offered)],
     )
 
 

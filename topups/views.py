@@ -14,7 +14,7 @@ from app.customers.roles import require
 from app.db import in_unit_of_work
 from app.errors import AppError
 from app.ledger.service import get_balance
-from topups import consents, decision_log, gateway, service
+from topups import consents, decision_log, fee_page, gateway, service
 from topups.amounts import parse_amount
 from topups.decisions import Rule
 from topups.errors import FeeNotAccepted
@@ -204,27 +204,20 @@ def _pay(form: TopUpForm) -> service.TopUp:
 
 
 def _fee_page(form: TopUpForm) -> str:
-    """What paying this way costs. Nothing has been asked of the bank; to leave is to decline."""
+    """What paying this way costs."""
     chosen = form.method.data or ""
     method: str | None = chosen
     if chosen.startswith(_PAYMENT_METHOD):
         mandate = service.find_method(g.customer.customer_id, chosen.removeprefix(_PAYMENT_METHOD))
         method = mandate.method
     amount_micros = form.amount.data or 0
-    fee = service.fee_of(g.customer, method, amount_micros)
-    return render_template(
-        "topups/fee.html",
-        fee=fee,
-        amount_micros=amount_micros,
-        total_micros=amount_micros + fee.gross_micros,
-        method_name=service.method_name(method),
-        sent={
-            "amount": form.amount.raw_data[0] if form.amount.raw_data else "",
-            "method": chosen,
-            "save_method": "y" if form.save_method.data else "",
-            "token": form.token.data,
-            "accepted_fee": fee.gross_micros,
-        },
+    offered = fee_page.offer(g.customer, method, amount_micros)
+    return fee_page.page(
+        offered,
+        what=gettext("Added to your balance"),
+        action=url_for("topups.start_top_up"),
+        back=url_for("topups.top_up", amount=amount_micros // 1_000_000),
+        fields=fee_page.fields_of(form, offered),
     )
 
 

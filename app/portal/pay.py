@@ -20,7 +20,9 @@ from app.errors import AppError, Invalid
 from app.headers import POLICY, checkout_targets
 from app.throttle import throttle
 from invoicing import service as invoicing
+from topups import fee_page
 from topups import service as topups
+from topups.fee_page import Offer
 from topups.service import Fee, PayLink, Status, TopUp
 
 blueprint = Blueprint("pay", __name__, url_prefix="/pay", template_folder="templates")
@@ -75,10 +77,10 @@ def start(token: str) -> ResponseReturnValue:
         return redirect(url_for("pay.result", token=token))
     try:
         method = _chosen_method(bill)
-        fee = topups.fee_of(bill.customer, method, bill.amount_micros)
-        if fee and fee.gross_micros != _accepted_fee_micros():
-            return _fee_page(link, bill, method, fee)
-        made = _pay(link, bill, method, fee)
+        offered = fee_page.offer(bill.customer, method, bill.amount_micros)
+        if offered.fee and offered.fee.gross_micros != _accepted_fee_micros():
+            return _fee_page(link, bill, method, offered)
+        made = _pay(link, bill, method, offered.fee)
     except AppError as error:
         flash(str(error.detail or error.title), "danger")
         return _page(link, bill), error.status
@@ -160,17 +162,15 @@ def _page(link: PayLink, bill: Bill) -> str:
     )
 
 
-def _fee_page(link: PayLink, bill: Bill, method: str | None, fee: Fee) -> str:
-    """What paying this way costs. Nothing has been asked of the bank; to leave is to decline."""
-    return render_template(
-        "portal/pay_fee.html",
-        link=link,
-        bill=bill,
-        fee=fee,
-        method=method,
-        method_name=topups.method_name(method),
-        form_token=_form_token(),
+def _fee_page(link: PayLink, bill: Bill, method: str | None, offered: Offer) -> str:
+    """What paying this way costs."""
+    what = (
+        gettext("Invoice %(number)s", number=bill.invoice_number)
+        if bill.invoice_number
+        else gettext("Top up the balance")
     )
+    fields = [("token", _form_token()), ("method", method), ("accepted_fee", offered.fee.gross_micros)]
+    return render_template("portal/pay_fee.html", link=link, what=what, offered=offered, fields=fields)
 
 
 def _pay(link: PayLink, bill: Bill, method: str | None, fee: Fee) -> TopUp:
