@@ -9,7 +9,20 @@ from decimal import Decimal
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import cli, db, errors, headers, health, i18n, jobs, logs, provider_settings, schedule, sessions
+from app import (
+    cli,
+    db,
+    errors,
+    headers,
+    health,
+    i18n,
+    jobs,
+    logs,
+    provider_settings,
+    schedule,
+    sessions,
+    tables,
+)
 from app.config import Settings
 from app.customers import auth, invitation_views, oidc, password_views, single_sign_on_views, viewing
 from app.customers import views as customers_views
@@ -65,7 +78,7 @@ from metering import alert_views, alerts, alerts_api, holds_api, own_prices_api,
 from metering import api as metering_api
 from metering import cli as metering_cli
 from metering import service as metering
-from topups import adding_views, refunds_api, webhooks
+from topups import adding_views, payment_views, refunds_api, webhooks
 from topups import api as topups_api
 from topups import cli as topups_cli
 from topups import desk_views as desk_top_ups
@@ -105,6 +118,7 @@ BLUEPRINTS = (
     webhooks.blueprint,
     topups_views.blueprint,
     adding_views.blueprint,
+    payment_views.blueprint,
     desk_top_ups.blueprint,
     account.blueprint,
     account_keys.blueprint,
@@ -186,6 +200,7 @@ def create_app(settings: Settings) -> Flask:
     provider_settings.init_app(app)
     jobs.init_app(app, settings)
     i18n.init_app(app, settings)
+    tables.init_app(app)
     errors.init_app(app)
     auth.init_app(app)
     oidc.init_app(app, settings)

@@ -8,7 +8,7 @@ where the end of that is not known, the mail was *perhaps sent* (`unsure`), and 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -26,9 +26,13 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
+    Select,
     String,
     Text,
     UniqueConstraint,
+    case,
+    func,
+    or_,
     select,
     text,
 )
@@ -42,6 +46,7 @@ from app.errors import Conflict, NotFound
 from app.i18n import in_locale
 from app.jobs import JOB_TIMEOUT_SECONDS, enqueue
 from app.smtp import HandedOver, hand_over
+from app.tables import Column, Order
 
 NO_CUSTOMER: Final = 1  # the house: mails that concern no customer
 # No job lives as long as this: whoever was sending then is no more.
@@ -86,6 +91,11 @@ class MailMessage(Model):
         Index("ix_mail_message_queued", "created_at", postgresql_where=text("status = 'queued'")),
     )
 
+    def is_of(self, keys: Collection[str]) -> bool:
+        """Whether it was made under one of these keys, to whichever reader."""
+        mine = self.dedupe_key or ""
+        return any(mine == key or mine.startswith(f"{key}-") for key in keys)
+
 
 class MailAttachment(Model):
     """The exact bytes that went with a mail."""
@@ -107,6 +117,17 @@ class MailAttachment(Model):
             ondelete="RESTRICT",
         ),
     )
+
+
+# What the log can be sorted by. A sign-in code stands in its subject, so that is no order of such mails.
+COLUMNS: Final = {
+    "date": Column(MailMessage.mail_id, falls=True),
+    "subject": Column(
+        case((MailMessage.template == "sign_in_code", ""), else_=func.lower(MailMessage.subject))
+    ),
+    "recipient": Column(func.lower(MailMessage.recipient)),
+    "status": Column(case((MailMessage.bounced_at.is_not(None), "bounced"), else_=MailMessage.status)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,23 +253,42 @@ def mails_to_send(*, created_before: datetime | None = None, limit: int = 500) -
 
 
 def mail_log(
-    *, customer_id: int | None = None, limit: int = 100, before_id: int | None = None
+    *,
+    customer_id: int | None = None,
+    limit: int = 100,
+    before_id: int | None = None,
+    order: Order | None = None,
 ) -> list[MailMessage]:
-    """The newest mails, of one customer or of all; what they say is read when it is asked for."""
-    told_later = (defer(MailMessage.text_body), defer(MailMessage.html_body))
-    query = select(MailMessage).options(*told_later).order_by(MailMessage.mail_id.desc()).limit(limit)
+    """Mails of one customer or of all, the newest first unless asked otherwise, those after `before_id` in
+    that order; what they say is read when it is asked for.
+    """
+    order = order or Order.asked(COLUMNS)
+    place = None
+    if before_id is not None:
+        value = select(order.value).where(MailMessage.mail_id == before_id).limit(1).scalar_subquery()
+        place = (value, before_id)
+    query = order.applied(_without_bodies(), MailMessage.mail_id, place).limit(limit)
     if customer_id is not None:
         query = query.where(MailMessage.customer_id == customer_id)
-    if before_id is not None:
-        query = query.where(MailMessage.mail_id < before_id)
     return list(db.session.scalars(query))
+
+
+def mails_with(customer_id: int, keys: Collection[str]) -> list[MailMessage]:
+    """A customer's mails that were made under these keys, to whichever of its readers; the oldest first."""
+    key = MailMessage.dedupe_key
+    theirs = [key.startswith(f"{one}-", autoescape=True) for one in keys]
+    query = _without_bodies().where(MailMessage.customer_id == customer_id, or_(key.in_(keys), *theirs))
+    return list(db.session.scalars(query.order_by(MailMessage.mail_id)))
+
+
+def _without_bodies() -> Select[MailMessage]:
+    return select(MailMessage).options(defer(MailMessage.text_body), defer(MailMessage.html_body))
 
 
 def perhaps_sent(limit: int = 50) -> list[MailMessage]:
     """Mails of which nobody knows whether they were sent, the oldest first."""
-    told_later = (defer(MailMessage.text_body), defer(MailMessage.html_body))
-    unsure = select(MailMessage).where(MailMessage.status == "unsure", MailMessage.bounced_at.is_(None))
-    return list(db.session.scalars(unsure.options(*told_later).order_by(MailMessage.created_at).limit(limit)))
+    unsure = _without_bodies().where(MailMessage.status == "unsure", MailMessage.bounced_at.is_(None))
+    return list(db.session.scalars(unsure.order_by(MailMessage.created_at).limit(limit)))
 
 
 def _locked(customer_id: int, mail_id: int) -> MailMessage:

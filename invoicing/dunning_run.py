@@ -80,6 +80,11 @@ def chase(customer_id: int) -> list[tuple[str, Step]]:
     return done
 
 
+def letter_key(number: str, step: Step) -> str:
+    """One letter per step and number, whatever runs twice."""
+    return f"{MAIL_TEMPLATE}-{number}-{step.value}"
+
+
 def next_on(case: Case, today: date) -> tuple[Step, date] | None:
     """The step that comes next and its day, as far as can be foreseen; None when none will."""
     for ahead in range(400 if case.is_chased else 0):
@@ -172,5 +177,5 @@ def _send(case: Case, letter: dunning_words.Letter) -> None:
             "reference": spaced(payment_reference(invoice) or invoice.number),
         },
         attachments=[attached(invoice, documents.kind_of_paper(invoice))],
-        dedupe_key=f"{MAIL_TEMPLATE}-{invoice.number}-{letter.step.value}",
+        dedupe_key=letter_key(invoice.number, letter.step),
     )

@@ -9,12 +9,13 @@ from app import mail
 from app.db import db
 from app.i18n import money
 from app.money import micros_of_cents
-from invoicing import dunning_words
+from invoicing import dunning_words, notices, paid_copies
 from invoicing.dunning import Step
 from invoicing.dunning_cases import steps_of
 from invoicing.dunning_models import DunningStep
+from invoicing.dunning_run import MAIL_TEMPLATE as LETTER_TEMPLATE
+from invoicing.dunning_run import letter_key
 from invoicing.models import Allocation, Invoice
-from invoicing.notices import is_about
 from invoicing.wording import cents_text, gettext
 
 
@@ -34,18 +35,15 @@ def events_of(invoice: Invoice) -> list[Event]:
             gettext("Asked for by payment request %(number)s", number=invoice.request_number),
         )
         events = [asked] if invoice.is_request else [asked, *events]
-    events += [
-        _mailed(message)
-        for message in mail.mail_log(customer_id=invoice.customer_id, limit=200)
-        if is_about(message, invoice)
-    ]
+    mails = _mails(invoice)
+    events += [_mailed(one) for one in mails if one.template != LETTER_TEMPLATE or one.bounced_at]
     allocations = db.session.scalars(
         select(Allocation).where(
             Allocation.customer_id == invoice.customer_id, Allocation.invoice_id == invoice.invoice_id
         )
     )
     events += [Event(one.created_at, _allocation_text(one)) for one in allocations]
-    events += [Event(step.done_at, _step_text(step)) for step in steps_of(invoice)]
+    events += [Event(step.done_at, _step_text(step, invoice, mails)) for step in steps_of(invoice)]
     if invoice.credited_cents:
         credit_notes = db.session.scalars(
             select(Invoice).where(
@@ -54,6 +52,14 @@ def events_of(invoice: Invoice) -> list[Event]:
         )
         events += [Event(note.issued_at, _credited_text(note)) for note in credit_notes]
     return sorted(events, key=lambda event: event.at)
+
+
+def _mails(invoice: Invoice) -> list[mail.MailMessage]:
+    """Every mail about this document, to whomever: that brought it, reminded of it, told that it was paid."""
+    keys = [paid_copies.key_of_number(invoice.number)]
+    for name in invoice.names:
+        keys += [notices.key_of_number(name), *(letter_key(name, step) for step in Step)]
+    return mail.mails_with(invoice.customer_id, keys)
 
 
 def _mailed(message: mail.MailMessage) -> Event:
@@ -65,7 +71,11 @@ def _mailed(message: mail.MailMessage) -> Event:
             "Perhaps mailed to %(address)s: the mail server did not say", address=message.recipient
         )
         return Event(message.sending_at or message.created_at, text)
-    text = gettext("Mailed to %(address)s", address=message.recipient)
+    text = (
+        gettext("Payment confirmed to %(address)s", address=message.recipient)
+        if message.template == paid_copies.MAIL_TEMPLATE
+        else gettext("Mailed to %(address)s", address=message.recipient)
+    )
     return Event(message.sent_at or message.created_at, text)
 
 
@@ -78,9 +88,15 @@ def _allocation_text(allocation: Allocation) -> str:
     return gettext("%(amount)s taken back by the bank or refunded", amount=money(-amount_micros))
 
 
-def _step_text(step: DunningStep) -> str:
+def _step_text(step: DunningStep, invoice: Invoice, mails: list[mail.MailMessage]) -> str:
     text = str(dunning_words.STEPS[Step(step.step)])
-    return f"{text}: {cents_text(step.fee_cents)}" if step.step == Step.LATE_FEE else text
+    keys = {letter_key(name, Step(step.step)) for name in invoice.names}
+    readers = [one.recipient for one in mails if one.is_of(keys)]
+    if step.step == Step.LATE_FEE:
+        text = f"{text}: {cents_text(step.fee_cents)}"
+    if not readers:
+        return text
+    return gettext("%(what)s, mailed to %(addresses)s", what=text, addresses=", ".join(readers))
 
 
 def _credited_text(note: Invoice) -> str:

@@ -158,6 +158,14 @@ class Invoice(Model):
         return self.request_number or self.number
 
 
+# What of an invoice is still to be paid, as its property says it.
+OUTSTANDING_MICROS: Final = (
+    (Invoice.due_cents + Invoice.late_fee_cents) * 10_000
+    - Invoice.settled_micros
+    - Invoice.written_off_micros
+)
+
+
 # Whether anything of an invoice is to be paid, as the index of unpaid ones knows it.
 UNPAID: Final = (
     Invoice.settled_micros + Invoice.written_off_micros

@@ -10,7 +10,7 @@ import structlog
 from app.config import settings
 from app.customers import addressees
 from app.db import db, in_unit_of_work
-from app.mail import Attachment, MailMessage
+from app.mail import Attachment
 from app.pdf import PdfBatch, PdfNotMade, render_pdf
 from invoicing import documents, paid_by, paper, reading, telling, wording
 from invoicing.models import CREDIT_NOTE, Invoice
@@ -34,7 +34,11 @@ BATCH: Final = 50
 
 def dedupe_key(invoice: Invoice) -> str:
     """One mail per number, whatever runs twice."""
-    return f"{MAIL_TEMPLATE}-{invoice.number}"
+    return key_of_number(invoice.number)
+
+
+def key_of_number(number: str) -> str:
+    return f"{MAIL_TEMPLATE}-{number}"
 
 
 def render(number: str) -> bool:
@@ -224,15 +228,6 @@ def _pay_link(invoice: Invoice) -> str:
     """Where it is paid without signing in."""
     link = topups.make_pay_link(invoice.customer_id, invoice_number=invoice.number)
     return f"{settings().public_url.rstrip('/')}/pay/{link.pay_link_id}"
-
-
-def is_about(message: MailMessage, invoice: Invoice) -> bool:
-    """Whether a mail of the log brought this document, or asked for it, to whomever."""
-    key = message.dedupe_key or ""
-    keys = [f"{MAIL_TEMPLATE}-{name}" for name in invoice.names]
-    return message.template == MAIL_TEMPLATE and any(
-        key == mine or key.startswith(f"{mine}-") for mine in keys
-    )
 
 
 def attached(invoice: Invoice, kind: str) -> Attachment:

@@ -44,6 +44,11 @@ def make(number: str) -> bool:
     return in_unit_of_work(_store_and_mail, customer_id, invoice_id, render_pdf(html), paid)
 
 
+def key_of_number(number: str) -> str:
+    """One mail per number, whatever runs twice."""
+    return f"{MAIL_TEMPLATE}-{number}"
+
+
 def missing(limit: int) -> list[str]:
     """Numbers of invoices that were paid by a payment some minutes ago and have no copy yet."""
     now = utc_now()
@@ -80,6 +85,6 @@ def _store_and_mail(customer_id: int, invoice_id: UUID, content: bytes, paid: pa
         customer_id=customer_id,
         context={"invoice": invoice, "paid": paid, "url": paper.pay_url(invoice), "w": wording},
         attachments=[attached(invoice, documents.PAID_PDF)],
-        dedupe_key=f"{MAIL_TEMPLATE}-{invoice.number}",
+        dedupe_key=key_of_number(invoice.number),
     )
     return True

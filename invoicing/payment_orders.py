@@ -147,26 +147,32 @@ def note_payment(customer_id: int, request_key: str, top_up_id: str | None) -> N
 
 def invoices_of(customer_id: int, request_key: str) -> list[str]:
     """The numbers that the payment with this key is for, in the order in which it settles them."""
-    return list(_numbers_of(customer_id, [request_key]).get(request_key, {}))
+    return list(_numbers_of([(customer_id, request_key)]).get((customer_id, request_key), {}))
 
 
 @once_per_page
 def all_under_way(customer_id: int) -> Mapping[str, int]:
     """Per invoice number the micros that this customer's payments under way will bring."""
-    return under_way(customer_id, topups.payments_under_way(customer_id))
+    return _under_way({customer_id: topups.payments_under_way(customer_id)}).get(customer_id, {})
 
 
-def under_way(customer_id: int, payments: Iterable[MoneyUnderWay]) -> dict[str, int]:
-    """Per invoice number the micros that payments under way will bring."""
-    mine = [payment for payment in payments if payment.invoice_number is not None]
-    several = [payment.request_key for payment in mine if payment.request_key.startswith(SEVERAL)]
-    ordered = _numbers_of(customer_id, several) if several else {}
-    sums: dict[str, int] = {}
-    for payment in mine:
-        alone = {str(payment.invoice_number): payment.amount_micros}
-        for number, micros in ordered.get(payment.request_key, alone).items():
+def under_way_of(customer_ids: Collection[int] | None = None) -> dict[int, dict[str, int]]:
+    """The same of several customers, or of all; of those that have any."""
+    return _under_way(topups.payments_under_way_of(customer_ids))
+
+
+def _under_way(payments: Mapping[int, Iterable[MoneyUnderWay]]) -> dict[int, dict[str, int]]:
+    """Per customer and invoice number the micros that payments under way will bring."""
+    mine = [(owner, one) for owner, theirs in payments.items() for one in theirs if one.invoice_number]
+    several = [(owner, one.request_key) for owner, one in mine if one.request_key.startswith(SEVERAL)]
+    ordered = _numbers_of(several) if several else {}
+    found: dict[int, dict[str, int]] = {}
+    for owner, one in mine:
+        sums = found.setdefault(owner, {})
+        alone = {str(one.invoice_number): one.amount_micros}
+        for number, micros in ordered.get((owner, one.request_key), alone).items():
             sums[number] = sums.get(number, 0) + micros
-    return sums
+    return found
 
 
 def _locked(customer_id: int, numbers: Collection[str]) -> list[Invoice]:
@@ -230,20 +236,25 @@ def _held_places(customer_id: int, but_for: str | None) -> dict[str, int]:
     return sums
 
 
-def _numbers_of(customer_id: int, request_keys: Collection[str]) -> dict[str, dict[str, int]]:
-    """Per request key the numbers of its invoices in their order, with the micros of each."""
+def _numbers_of(orders: Collection[tuple[int, str]]) -> dict[tuple[int, str], dict[str, int]]:
+    """Per customer and request key the numbers of its invoices in their order, with the micros of each."""
     rows = db.session.execute(
-        select(PaymentOrderShare.request_key, Invoice.number, PaymentOrderShare.amount_micros)
+        select(
+            PaymentOrderShare.customer_id,
+            PaymentOrderShare.request_key,
+            Invoice.number,
+            PaymentOrderShare.amount_micros,
+        )
         .join(Invoice, _of_share())
         .where(
-            PaymentOrderShare.customer_id == customer_id,
-            PaymentOrderShare.request_key.in_(request_keys),
+            PaymentOrderShare.customer_id.in_({owner for owner, _ in orders}),
+            PaymentOrderShare.request_key.in_({key for _, key in orders}),
         )
         .order_by(PaymentOrderShare.request_key, PaymentOrderShare.position)
     )
-    found: dict[str, dict[str, int]] = {}
-    for key, number, micros in rows:
-        found.setdefault(key, {})[number] = micros
+    found: dict[tuple[int, str], dict[str, int]] = {}
+    for owner, key, number, micros in rows:
+        found.setdefault((owner, key), {})[number] = micros
     return found
 
 

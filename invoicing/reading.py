@@ -2,21 +2,24 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, Text, cast, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.clock import utc_now
 from app.db import db
 from app.i18n import local_date
 from app.once import once_per_page
-from invoicing import payment_orders
+from app.tables import Column, Order
+from invoicing import payment_orders, searching
 from invoicing.errors import UnknownInvoice
 from invoicing.models import (
+    CREDIT_NOTE,
     INVOICE,
     IS_ISSUED,
+    OUTSTANDING_MICROS,
     PAYMENT_REQUEST,
     UNPAID,
     Invoice,
@@ -26,8 +29,18 @@ from invoicing.models import (
 )
 from invoicing.status import SETTLED, Status, status_of
 
-_BATCH: Final = 100
 _FOUR_DAYS: Final = timedelta(days=4)
+# What a list of documents can be sorted by.
+COLUMNS: Final = {
+    "date": Column(Invoice.issued_at, falls=True),
+    "number": Column(Invoice.number, falls=True),
+    "period": Column(Invoice.period_start, falls=True),
+    "customer": Column(func.lower(func.coalesce(Invoice.buyer["name"].astext, ""))),
+    "total": Column(
+        case((Invoice.kind == CREDIT_NOTE, -Invoice.total_cents), else_=Invoice.total_cents), falls=True
+    ),
+    "outstanding": Column(OUTSTANDING_MICROS, falls=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +54,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a list is limited to; None: not limited."""
+    """What a list is limited to; None: not limited. `search` is what a reader typed."""
 
     customer_id: int | None = None
     statuses: frozenset[Status] | None = None
     kind: str | None = None
     month: date | None = None
-    # In a number, the customer's reference or what was billed; or the total, in cents.
     search: str = ""
-    total_cents: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +113,6 @@ def _owner(number: str) -> int | None:
     return db.session.scalar(select(InvoiceNumber.customer_id).where(InvoiceNumber.number == number))
 
 
-def _issued_at(number: str) -> datetime:
-    """Raises UnknownInvoice."""
-    at = db.session.scalar(
-        select(Invoice.issued_at).where(Invoice.customer_id == _owner(number), is_named([number]))
-    )
-    if at is None:
-        raise UnknownInvoice
-    return at
-
-
 def number_of_period(customer_id: int, period_start: date) -> str | None:
     """The number of the invoice that billed a period."""
     return db.session.scalar(
@@ -136,14 +137,14 @@ def number_with_fees(customer_id: int) -> str | None:
 
 
 def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
-    """The invoices with their status; each customer's payments under way are asked for once."""
+    """The invoices with their status; payments under way are asked for once, whosever they are."""
+    listed = list(invoices)
     today = local_date(utc_now())
-    under_way: dict[int, Mapping[str, int]] = {}
-    for invoice in invoices:
-        owner = invoice.customer_id
-        if invoice.outstanding_micros > 0 and owner not in under_way:
-            under_way[owner] = payment_orders.all_under_way(owner)
-        coming_micros = sum(under_way.get(owner, {}).get(name, 0) for name in invoice.names)
+    owners = {invoice.customer_id for invoice in listed if invoice.outstanding_micros > 0}
+    under_way = _under_way(owners)
+    for invoice in listed:
+        theirs = under_way.get(invoice.customer_id, {})
+        coming_micros = sum(theirs.get(name, 0) for name in invoice.names)
         status = status_of(
             outstanding_micros=invoice.outstanding_micros,
             due_date=invoice.due_date,
@@ -155,51 +156,53 @@ def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
         yield Listed(invoice, status, coming_micros)
 
 
+def _under_way(owners: Collection[int] | None) -> Mapping[int, Mapping[str, int]]:
+    """What is under way for these customers' invoices, or for everybody's."""
+    if owners is None or len(owners) > 1:
+        return payment_orders.under_way_of(owners)
+    return {owner: payment_orders.all_under_way(owner) for owner in owners}
+
+
 def status_now(invoice: Invoice) -> Status:
     return next(with_status([invoice])).status
 
 
-def page(filters: Filters, *, after: str | None = None, limit: int = 50) -> tuple[list[Listed], str | None]:
-    """Invoices, the newest first, and the cursor of the next page (a document number).
+def page(
+    filters: Filters,
+    *,
+    order: Order | None = None,
+    after: str | None = None,
+    limit: int = 50,
+    with_lines: bool = True,
+) -> tuple[list[Listed], str | None]:
+    """Invoices, the newest first unless asked otherwise, and the cursor of the next page (a document number).
 
-    Whether a payment is under way is no column, so that part of a filter is applied while reading.
+    Raises UnknownInvoice for a cursor that is none.
     """
-    found: list[Listed] = []
-    cursor = after
-    while True:
-        batch = list(db.session.scalars(_query(filters, cursor)))
-        for listed in with_status(batch):
-            if filters.statuses is None or listed.status in filters.statuses:
-                if len(found) == limit:
-                    return found, found[-1].invoice.number
-                found.append(listed)
-        if len(batch) < _BATCH:
-            return found, None
-        cursor = batch[-1].number
+    order = order or Order.asked(COLUMNS)
+    place = None if after is None else (_place(after, filters, order), after)
+    query = order.applied(_query(filters), Invoice.number, place).limit(limit + 1)
+    if with_lines:
+        query = query.options(selectinload(Invoice.lines), selectinload(Invoice.taxes))
+    found = list(with_status(db.session.scalars(query)))
+    if len(found) <= limit:
+        return found, None
+    return found[:limit], found[limit - 1].invoice.number
 
 
-def _is_found(search: str, total_cents: int | None) -> ColumnElement[bool]:
-    """Whether a word is in its numbers, the customer's own reference or what was billed, or is its total."""
-    texts = (
-        Invoice.number,
-        Invoice.request_number,
-        Invoice.original_number,
-        Invoice.buyer["purchase_order"].astext,
-    )
-    billed = Invoice.lines.any(cast(InvoiceLine.names, Text).icontains(search, autoescape=True))
-    found = [text.icontains(search, autoescape=True) for text in texts]
-    if total_cents is not None:
-        found.append(Invoice.total_cents == total_cents)
-    return or_(*found, billed)
+def _place(number: str, filters: Filters, order: Order) -> object:
+    """Where a document stands in this order. Raises UnknownInvoice."""
+    owner = _owner(number) if filters.customer_id is None else filters.customer_id
+    found = db.session.execute(
+        select(order.value).where(Invoice.customer_id == owner, is_named([number]))
+    ).one_or_none()
+    if found is None:
+        raise UnknownInvoice
+    return found[0]
 
 
-def _query(filters: Filters, after: str | None) -> Select[Invoice]:
-    query = (
-        select(Invoice)
-        .options(selectinload(Invoice.lines), selectinload(Invoice.taxes))
-        .order_by(Invoice.issued_at.desc(), Invoice.number.desc())
-        .limit(_BATCH)
-    )
+def _query(filters: Filters) -> Select[Invoice]:
+    query = select(Invoice)
     if filters.customer_id is not None:
         query = query.where(Invoice.customer_id == filters.customer_id)
     if filters.kind == PAYMENT_REQUEST:
@@ -209,17 +212,39 @@ def _query(filters: Filters, after: str | None) -> Select[Invoice]:
     if filters.month is not None:
         next_month = (filters.month.replace(day=28) + _FOUR_DAYS).replace(day=1)
         query = query.where(Invoice.period_start >= filters.month, Invoice.period_start < next_month)
-    if filters.search:
-        query = query.where(_is_found(filters.search, filters.total_cents))
     if filters.statuses is not None:
-        settled = ~UNPAID
-        if not filters.statuses & SETTLED:
-            query = query.where(~settled)
-        elif filters.statuses <= SETTLED:
-            query = query.where(settled)
-    if after is not None:
-        query = query.where(tuple_(Invoice.issued_at, Invoice.number) < (_issued_at(after), after))
+        query = query.where(_has_status(filters.statuses, filters.customer_id))
+    for term in searching.terms_of(filters.search):
+        query = query.where(searching.condition(term, by_customer=filters.customer_id is None))
     return query
+
+
+def _has_status(statuses: Collection[Status], customer_id: int | None) -> ColumnElement[bool]:
+    """`status_of` for the database. Which invoices are being paid is no column, and is asked for first."""
+    unpaid: dict[Status, ColumnElement[bool]] = {}
+    if not SETTLED.issuperset(statuses):
+        theirs = _under_way(None if customer_id is None else {customer_id})
+        names = {name for numbers in theirs.values() for name in numbers}
+        # Of an invoice that was never a request, its other name is unknown rather than another.
+        is_under_way, late = is_named(names).is_(true()), Invoice.due_date < local_date(utc_now())
+        unpaid = {
+            "in_progress": is_under_way,
+            "overdue": and_(~is_under_way, late),
+            "open": and_(~is_under_way, ~late),
+        }
+    given_up = Invoice.written_off_micros > 0
+    credited = and_(Invoice.total_cents > 0, Invoice.credited_cents >= Invoice.total_cents)
+    settled: dict[Status, ColumnElement[bool]] = {
+        "uncollectible": given_up,
+        "credited": and_(~given_up, credited),
+        "paid": and_(~given_up, ~credited),
+    }
+    ways = []
+    if wanted := [one for status, one in unpaid.items() if status in statuses]:
+        ways.append(and_(UNPAID, or_(*wanted)))
+    if wanted := [one for status, one in settled.items() if status in statuses]:
+        ways.append(and_(~UNPAID, or_(*wanted)))
+    return or_(false(), *ways)
 
 
 @once_per_page

@@ -15,16 +15,16 @@ from app.db import in_unit_of_work
 from app.errors import AppError, NotFound
 from app.i18n import money
 from app.ledger import service as ledger
-from app.money import MICROS_PER_CENT
+from app.tables import Order
 from invoicing import archive, charges, history, pages, service, wording
 from invoicing.api import file_response, itemised_response
 from invoicing.pay_form import PayForm
 from invoicing.payment_orders import Payable
+from invoicing.reading import COLUMNS
 from invoicing.references import spaced
-from invoicing.service import Filters, Status
+from invoicing.service import Filters, Listed, Status
 from invoicing.shapes import payment_reference
 from topups import consents
-from topups.amounts import parse_amount
 
 blueprint = Blueprint("invoicing", __name__, url_prefix="/invoices", template_folder="templates")
 
@@ -57,38 +57,52 @@ TABS: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which documents the address of a list asks for."""
+
+    tab: Tab
+    search: str
+    order: Order
+    after: str | None
+
+    def page(self, customer_id: int | None, limit: int) -> tuple[list[Listed], str | None]:
+        """Of one customer, or of all."""
+        filters = Filters(customer_id=customer_id, statuses=self.tab.statuses, search=self.search)
+        return service.page(filters, order=self.order, after=self.after, limit=limit, with_lines=False)
+
+
+def asked() -> Wanted:
+    """Raises NotFound where a page is to begin after something that is no document."""
+    name, after = request.args.get("show"), request.args.get("after")
+    if after is not None and not service.is_number(after):
+        raise NotFound
+    return Wanted(
+        tab=next((tab for tab in TABS if tab.name == name), TABS[0]),
+        search=request.args.get("search", "").strip()[:100],
+        order=Order.asked(COLUMNS, request.args.get("sort")),
+        after=after,
+    )
+
+
 @blueprint.get("")
 @customer_required
 def invoices() -> ResponseReturnValue:
-    """The customer's invoices, the newest first, by tab."""
-    name = request.args.get("show", "all")
-    tab = next((tab for tab in TABS if tab.name == name), TABS[0])
-    after = request.args.get("after")
-    if after is not None and not service.is_number(after):
-        raise NotFound
-    search = request.args.get("search", "").strip()[:100]
-    total = parse_amount(search)
-    filters = Filters(
-        customer_id=g.customer.customer_id,
-        statuses=tab.statuses,
-        search=search,
-        total_cents=total // MICROS_PER_CENT if total is not None else None,
-    )
-    found, more = service.page(filters, after=after, limit=PAGE)
+    """The customer's invoices by tab, search and order, the newest first."""
+    wanted = asked()
+    found, more = wanted.page(g.customer.customer_id, limit=PAGE)
     due = service.due(g.customer.customer_id)
     return render_template(
         "invoicing/invoices.html",
         found=found,
+        wanted=wanted,
         due_micros=sum(one.payable_micros for one in due),
         overdue=any(one.status == "overdue" for one in due),
         payable=[one.number for one in due if one.payable_micros],
         tabs=TABS,
-        tab=tab,
         more=more,
         credits_micros=ledger.get_balance(g.customer.customer_id).credits_micros,
         move_key=secrets.token_hex(16),
-        after=after,
-        search=search,
         tags=TAGS,
         years=archive.years(g.customer.customer_id),
         w=wording,

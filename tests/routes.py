@@ -19,6 +19,7 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
         "invoice_archive: year_zip",
         "invoicing: invoice invoices itemised_usage paid_copy pdf request_pdf upcoming xml",
         "pay_links: show",
+        "payments: listed",
         "portal: dashboard live transactions transactions_csv usage usage_csv",
         "subscriptions: listed show",
         "team: show",

@@ -13,6 +13,7 @@ from app.customers.service import find_customer, get_customer, get_customers
 from app.errors import AppError
 from app.i18n import money
 from app.ledger.service import get_balance
+from app.tables import Order
 from topups import all_payments, service
 from topups.all_payments import PROBLEMS, Show
 from topups.forms import RefundForm
@@ -65,10 +66,11 @@ def every() -> ResponseReturnValue:
 @blueprint.get("/customers/<reference>/payments")
 @operator_required
 def listed(reference: str) -> str:
-    """A customer's payments, the newest first."""
+    """A customer's payments, the newest first unless sorted otherwise."""
     customer = find_customer(reference)
     before = request.args.get("before")
-    found = service.top_ups(customer.customer_id, before_id=before, limit=PAGE + 1)
+    order = Order.asked(service.COLUMNS, request.args.get("sort"))
+    found = service.top_ups(customer.customer_id, before_id=before, limit=PAGE + 1, order=order)
     shown = found[:PAGE]
     return render_template(
         "topups/desk_payments.html",
@@ -76,6 +78,8 @@ def listed(reference: str) -> str:
         payments=shown,
         statuses=service.STATUSES,
         method_name=service.method_name,
+        order=order,
+        before=before,
         older=shown[-1].top_up_id if len(found) > PAGE else None,
     )
 

@@ -6,6 +6,7 @@ no VAT.
 """
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -90,6 +91,14 @@ def issue(top_up_id: str) -> None:
         in_unit_of_work(_tell_without, top_up_id)
         raise
     in_unit_of_work(_keep_and_tell, top_up_id, content)
+
+
+def promised(customer_id: int, top_up_ids: Collection[str]) -> set[str]:
+    """Those of a customer's payments that have a receipt, be it printed yet or not."""
+    query = select(Receipt.top_up_id).where(
+        Receipt.customer_id == customer_id, Receipt.top_up_id.in_(top_up_ids)
+    )
+    return set(db.session.scalars(query))
 
 
 def find(top_up: TopUp) -> Receipt:

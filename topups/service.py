@@ -4,12 +4,13 @@
 `request_refund` call Mollie and are called outside a unit of work; everything else joins the caller's.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select
 
 from app.customers.models import Customer
 from app.db import db
+from app.tables import Column, Order
 from topups.auto import evaluate, refresh_marks
 from topups.bank_transfers import CORRECTED, TransferDetails, set_transfer_reference, transfer_details
 from topups.bank_transfers import give_again as give_bank_transfer_again
@@ -52,10 +53,25 @@ from topups.rules import RuleWish, find_rule, resume, switch_off
 from topups.rules import save as save_rule
 from topups.states import LOST, Status
 from topups.subscriptions import on_balance_seen, on_money_arrived, on_money_left
-from topups.summary import DecisionLine, MoneyUnderWay, Summary, payments_under_way, summary
+from topups.summary import (
+    DecisionLine,
+    MoneyUnderWay,
+    Summary,
+    payments_under_way,
+    payments_under_way_of,
+    summary,
+)
 from topups.syncing import look_again, sync_payment
 
 Purpose = Literal["balance", "invoice", "method"]
+# What a list of payments can be sorted by.
+COLUMNS: Final = {
+    "date": Column(TopUp.created_at, falls=True),
+    "method": Column(func.coalesce(TopUp.method, "")),
+    "status": Column(TopUp.status),
+    "amount": Column(TopUp.amount_micros, falls=True),
+    "refunded": Column(TopUp.refunded_micros, falls=True),
+}
 
 
 def request_top_up(
@@ -114,16 +130,21 @@ def pay_with_mandate(
     )
 
 
-def top_ups(customer_id: int, *, before_id: str | None = None, limit: int = 50) -> list[TopUp]:
-    """A customer's top-ups, the newest first, those after `before_id` in that order."""
+def top_ups(
+    customer_id: int, *, before_id: str | None = None, limit: int = 50, order: Order | None = None
+) -> list[TopUp]:
+    """A customer's top-ups, the newest first unless asked otherwise, those after `before_id` in that order.
+
+    Raises UnknownTopUp.
+    """
+    order = order or Order.asked(COLUMNS)
     query = select(TopUp).where(TopUp.customer_id == customer_id, TopUp.purpose != "method")
+    place = None
     if before_id is not None:
-        last = find_top_up(before_id, customer_id)
-        query = query.where(
-            tuple_(TopUp.created_at, TopUp.top_up_id) < tuple_(last.created_at, last.top_up_id)
-        )
-    query = query.order_by(TopUp.created_at.desc(), TopUp.top_up_id.desc()).limit(limit)
-    return list(db.session.scalars(query))
+        find_top_up(before_id, customer_id)
+        value = select(order.value).where(TopUp.customer_id == customer_id, TopUp.top_up_id == before_id)
+        place = (value.scalar_subquery(), before_id)
+    return list(db.session.scalars(order.applied(query, TopUp.top_up_id, place).limit(limit)))
 
 
 def last_top_up_micros(customer_id: int) -> int:
@@ -135,6 +156,7 @@ def last_top_up_micros(customer_id: int) -> int:
 
 
 __all__ = [
+    "COLUMNS",
     "CORRECTED",
     "LOST",
     "REFUND_STATUSES",
@@ -194,6 +216,7 @@ __all__ = [
     "pay_with_mandate",
     "payment_methods",
     "payments_under_way",
+    "payments_under_way_of",
     "place_method",
     "receive_bank_transfer",
     "refresh_marks",

@@ -1,5 +1,6 @@
 """How automatic top-up stands, as values for a page: one sentence's facts, the month, the last decision."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -116,26 +117,38 @@ def payments_under_way(customer_id: int) -> tuple[MoneyUnderWay, ...]:
 
     A checkout page that nobody has paid is not under way.
     """
+    return payments_under_way_of([customer_id]).get(customer_id, ())
+
+
+def payments_under_way_of(
+    customer_ids: Collection[int] | None = None,
+) -> dict[int, tuple[MoneyUnderWay, ...]]:
+    """The same of several customers, or of all, in one statement; of those that have any."""
     query = select(TopUp).where(
-        TopUp.customer_id == customer_id,
         TopUp.status.in_(UNDER_WAY),
         (TopUp.sequence_type == "recurring") | (TopUp.status == Status.PENDING),
     )
-    return tuple(
-        MoneyUnderWay(
-            top_up_id=top_up.top_up_id,
-            request_key=top_up.request_key,
-            amount_micros=top_up.amount_micros,
-            purpose=top_up.purpose,
-            invoice_number=top_up.invoice_number,
-            method=top_up.method,
-            origin=top_up.origin,
-            status=top_up.status,
-            created_at=top_up.created_at,
-            expected_on=top_up.expected_on,
-            provisional_micros=top_up.provisional_micros,
-        )
-        for top_up in db.session.scalars(query.order_by(TopUp.created_at))
+    if customer_ids is not None:
+        query = query.where(TopUp.customer_id.in_(set(customer_ids)))
+    found: dict[int, tuple[MoneyUnderWay, ...]] = {}
+    for top_up in db.session.scalars(query.order_by(TopUp.created_at)):
+        found[top_up.customer_id] = (*found.get(top_up.customer_id, ()), _under_way(top_up))
+    return found
+
+
+def _under_way(top_up: TopUp) -> MoneyUnderWay:
+    return MoneyUnderWay(
+        top_up_id=top_up.top_up_id,
+        request_key=top_up.request_key,
+        amount_micros=top_up.amount_micros,
+        purpose=top_up.purpose,
+        invoice_number=top_up.invoice_number,
+        method=top_up.method,
+        origin=top_up.origin,
+        status=top_up.status,
+        created_at=top_up.created_at,
+        expected_on=top_up.expected_on,
+        provisional_micros=top_up.provisional_micros,
     )
 
 

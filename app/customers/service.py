@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from email_validator import EmailNotValidError, validate_email
 from flask_babel import lazy_gettext
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 from stdnum.eu import vat
 
 from app.clock import utc_now
@@ -89,14 +89,20 @@ def wanting_empty_invoices() -> dict[int, datetime]:
 
 def list_customers(*, search: str = "", after_id: int = 0, limit: int = 50) -> list[Customer]:
     """Customers by id, those whose reference, name or e-mail contains `search`."""
-    query = select(Customer).where(Customer.kind != "house", Customer.customer_id > after_id)
-    if search:
-        query = query.where(
-            Customer.reference.icontains(search, autoescape=True)
-            | Customer.name.icontains(search, autoescape=True)
-            | Customer.email.icontains(search, autoescape=True)
-        )
+    query = found_by(search).where(Customer.customer_id > after_id)
     return list(db.session.scalars(query.order_by(Customer.customer_id).limit(limit)))
+
+
+def found_by(search: str) -> Select[Customer]:
+    """The customers whose reference, name or e-mail contains this."""
+    query = select(Customer).where(Customer.kind != "house")
+    if not search:
+        return query
+    return query.where(
+        Customer.reference.icontains(search, autoescape=True)
+        | Customer.name.icontains(search, autoescape=True)
+        | Customer.email.icontains(search, autoescape=True)
+    )
 
 
 def create_customer(facts: Mapping[str, Any]) -> Customer:

@@ -3,7 +3,7 @@
 import secrets
 from typing import Final
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -12,10 +12,10 @@ from app.customers.service import find_customer
 from app.db import in_unit_of_work, unit_of_work
 from app.desk.forms import CreditForm
 from app.desk.status_tags import TAGS
-from app.errors import AppError, NotFound
+from app.errors import AppError
 from app.jobs import enqueue
-from invoicing import api, pages, resending, service, wording
-from invoicing.service import CreditWish, Filters
+from invoicing import api, pages, resending, service, views, wording
+from invoicing.service import CreditWish
 
 blueprint = Blueprint("desk_invoices", __name__, url_prefix="/desk/invoices", template_folder="templates")
 
@@ -25,13 +25,19 @@ PAGE: Final = 50
 @blueprint.get("")
 @operator_required
 def listed() -> str:
-    """All documents, the newest first; those that wait for an operator above them."""
-    after = request.args.get("after")
-    if after is not None and not service.is_number(after):
-        raise NotFound
-    found, more = service.page(Filters(), after=after, limit=PAGE)
-    held = service.held_documents()
-    return render_template("desk/invoices.html", found=found, more=more, held=held, tags=TAGS, w=wording)
+    """All documents by tab, search and order, the newest first; above them those that are held."""
+    wanted = views.asked()
+    found, more = wanted.page(None, limit=PAGE)
+    return render_template(
+        "desk/invoices.html",
+        found=found,
+        wanted=wanted,
+        tabs=views.TABS,
+        more=more,
+        held=service.held_documents(),
+        tags=TAGS,
+        w=wording,
+    )
 
 
 @blueprint.get("/<number>")

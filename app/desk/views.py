@@ -11,13 +11,14 @@ from app import jobs as queues
 from app import mail
 from app.customers import auth
 from app.customers.auth import operator_required, support_too
-from app.customers.service import find_customer, list_customers
+from app.customers.service import find_customer
 from app.db import in_unit_of_work, unit_of_work
 from app.desk.forms import ApiKeyForm
 from app.errors import NotFound
+from app.ledger import accounts, statement, suspension
 from app.ledger import service as ledger
-from app.ledger import statement, suspension
 from app.ledger.wording import described
+from app.tables import Order
 
 blueprint = Blueprint("desk", __name__, url_prefix="/desk", template_folder="templates")
 
@@ -35,8 +36,9 @@ def home() -> Response:
 def customers() -> str:
     """Customers with their balances, found by name, reference or e-mail address."""
     search = request.args.get("search", "").strip()[:100]
-    after = request.args.get("after", 0, type=int)
-    found = list_customers(search=search, after_id=after, limit=PAGE + 1)
+    order = Order.asked(accounts.COLUMNS, request.args.get("sort"))
+    after = request.args.get("after", type=int)
+    found = accounts.accounts(order, search=search, after=after, limit=PAGE + 1)
     shown, more = found[:PAGE], len(found) > PAGE
     balances = ledger.get_balances([customer.customer_id for customer in shown]) if shown else {}
     return render_template(
@@ -44,8 +46,9 @@ def customers() -> str:
         customers=shown,
         balances=balances,
         search=search,
+        order=order,
         after=after,
-        next_after=shown[-1].customer_id if more else None,
+        more=shown[-1].customer_id if more else None,
     )
 
 
@@ -109,12 +112,16 @@ def retry_job(job_id: str) -> Response:
 @blueprint.get("/mails")
 @operator_required
 def mails() -> str:
+    """Every e-mail, the newest first unless sorted otherwise."""
     before = request.args.get("before", type=int)
-    found = mail.mail_log(limit=PAGE + 1, before_id=before)
+    order = Order.asked(mail.COLUMNS, request.args.get("sort"))
+    found = mail.mail_log(limit=PAGE + 1, before_id=before, order=order)
     shown, more = found[:PAGE], len(found) > PAGE
     older = shown[-1].mail_id if more else None
     unsure = mail.perhaps_sent() if before is None else []
-    return render_template("desk/mails.html", mails=shown, unsure=unsure, before=before, older=older)
+    return render_template(
+        "desk/mails.html", mails=shown, unsure=unsure, order=order, before=before, older=older
+    )
 
 
 @blueprint.post("/mails/<int:customer_id>/<int:mail_id>/send-again")

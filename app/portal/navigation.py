@@ -26,6 +26,7 @@ CUSTOMER: Final[tuple[tuple[Entry, ...], ...]] = (
         ("invoicing.invoices", lazy_gettext("Invoices")),
         ("subscriptions.listed", lazy_gettext("Subscriptions")),
         ("portal.transactions", lazy_gettext("Transactions")),
+        ("payments.listed", lazy_gettext("Payments")),
     ),
     (
         ("topups.payment_methods", lazy_gettext("Payment methods")),

@@ -21,6 +21,7 @@ from app.portal.links import link
 from app.portal.movements import told
 from app.portal.overview import overview_of
 from app.portal.transactions_csv import csv_lines
+from app.tables import Order
 
 blueprint = Blueprint("portal", __name__, template_folder="templates")
 
@@ -85,14 +86,26 @@ def usage_csv() -> Response:
 @blueprint.get("/transactions")
 @customer_required
 def transactions() -> str:
-    """Every movement of the balance, usage per day, by whole days."""
-    before = _day(request.args.get("before"))
+    """Every movement of the balance, usage per day: by whole days, or sorted as the reader wants it."""
     show = request.args.get("show")
     show = show if show in statement.KINDS else None
-    page = statement.page(g.customer.customer_id, before, show)
-    movements = told(g.customer.customer_id, page.movements)
+    order = Order.asked(statement.COLUMNS, request.args.get("sort"))
+    begun: date | int | None
+    more: date | int | None
+    if order.is_usual:
+        begun = _day(request.args.get("before"))
+        page = statement.page(g.customer.customer_id, begun, show)
+        found, more = page.movements, page.older
+    else:
+        begun = request.args.get("after", type=int)
+        found, more = statement.sorted_page(g.customer.customer_id, order, begun, show)
     return render_template(
-        "portal/transactions.html", movements=movements, before=before, older=page.older, show=show
+        "portal/transactions.html",
+        movements=told(g.customer.customer_id, found),
+        begun=begun,
+        more=more,
+        show=show,
+        order=order,
     )
 
 
