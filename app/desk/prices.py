@@ -4,13 +4,13 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from flask import Blueprint, render_template
-from flask_babel import format_date, lazy_gettext
+from flask_babel import format_date, gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import SelectField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired
 
-from app.api import decode_json
+from app.api import InvalidJson, decode_json
 from app.clock import utc_now
 from app.customers.auth import operator_required
 from app.errors import AppError, Invalid
@@ -50,14 +50,24 @@ def tried() -> str | tuple[str, int]:
     if not form.validate_on_submit():
         return _page(form, None), 422
     try:
-        document = decode_json((form.price.data or "").encode())
-        if not isinstance(document, dict):
-            raise Invalid(lazy_gettext("Send a JSON object."))
-        found = metering.try_price(form.meter.data, document, date.fromisoformat(form.month.data))
+        found = metering.try_price(
+            form.meter.data, _document(form.price.data or ""), date.fromisoformat(form.month.data)
+        )
     except AppError as error:
         form.price.errors = [str(error.detail or error.title)]
         return _page(form, None), error.status
     return _page(form, found)
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Raises Invalid, in words for a person: where JSON breaks is said in English only."""
+    try:
+        document = decode_json(text.encode())
+    except InvalidJson as error:
+        raise Invalid(gettext("This is no price as the API takes it. Look at the example below.")) from error
+    if not isinstance(document, dict):
+        raise Invalid(gettext("This is no price as the API takes it. Look at the example below."))
+    return document
 
 
 def _form() -> TryPriceForm:

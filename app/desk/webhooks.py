@@ -13,6 +13,7 @@ from app.db import in_unit_of_work, unit_of_work
 from app.desk.forms import ReplayForm, WebhookEndpointForm
 from app.errors import AppError
 from app.webhooks import service
+from app.webhooks.endpoints import EVENTS
 
 blueprint = Blueprint("desk_webhooks", __name__, url_prefix="/desk/webhooks", template_folder="templates")
 
@@ -109,6 +110,7 @@ def _page(form: WebhookEndpointForm, secret: str | None = None, replaying: Repla
         secret=secret,
         replaying=replaying,
         endpoints=endpoints,
+        every=len(EVENTS),
         urls={one.endpoint_id: one.url for one in endpoints},
         deliveries=shown,
         attempts=service.last_attempts(shown),

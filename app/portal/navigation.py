@@ -98,7 +98,9 @@ def navigation() -> Navigation:
 def _make() -> Navigation:
     if not current_user.is_authenticated:
         return Navigation((), dense=False)
-    staff = bool(current_user.is_operator) and viewing() is None
+    # Who looks as a customer has the customer's menu there, and the desk's own at the desk.
+    at_desk = (request.blueprint or "").startswith("desk")
+    staff = bool(current_user.is_operator) and (viewing() is None or at_desk)
     groups = STAFF if staff else CUSTOMER
     entries = [[entry for entry in group if entry[0] in current_app.view_functions] for group in groups]
     return Navigation(
