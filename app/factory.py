@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import (
     cli,
     db,
+    document_names,
     errors,
     headers,
     health,
@@ -66,6 +67,7 @@ from invoicing import (
     payments_api,
     plans_api,
     subscription_closing,
+    subscription_leaving,
     subscription_views,
     subscriptions_api,
     vat_api,
@@ -209,6 +211,7 @@ def create_app(settings: Settings) -> Flask:
     viewing.init_app(app)
     shell.init_app(app)
     acts.init_app(app)
+    document_names.init_app(app)
     brand.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
@@ -227,6 +230,7 @@ def _subscribe() -> None:
     topups.set_usage_reader(_used_by_day)
     topups.on_money_arrived(invoicing.money_arrived)
     topups.on_money_left(invoicing.money_left)
+    topups.on_leaving(subscription_leaving.end_all, subscription_leaving.foretell)
     auth.find_by_argument("number", invoicing.find)
     topups.set_transfer_reference(invoicing.top_up_reference_of)
     topups.on_balance_seen(alerts.evaluate, alerts.marks)

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from uuid import UUID
 
-from invoicing.references import REQUEST_PATTERN, customer_id_of, invoice_number_of
+from app.document_names import REQUEST_PATTERN
+from invoicing.references import customer_id_of, invoice_number_of
 
 T = TypeVar("T")
 _RF_START: Final = re.compile(r"RF\s?\d", re.IGNORECASE)

@@ -1,7 +1,8 @@
 """How much of an invoice a credit note takes back, per tax treatment, in whole cents. Pure.
 
-Credit notes never take back more than the invoice charged, per treatment as in all; the last one takes what
-is left to the cent, so that together they are the invoice with the sign turned.
+An amount is taken out of what the invoice came to, per treatment as in all; the last of it is taken to the
+cent, so that together the credit notes are the invoice with the sign turned. Lines that were charged come
+back whole, also where other lines of the document gave something back: that was the customer's already.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +39,25 @@ def left_of(charged: Iterable[TaxTotal], credited: Iterable[TaxTotal]) -> tuple[
     return tuple(one for one in left if one.taxable_cents or one.vat_cents)
 
 
+def room_for_lines(
+    lines: Iterable[tuple[Treatment, int]], charged: Iterable[TaxTotal], credited: Iterable[TaxTotal]
+) -> tuple[Left, ...]:
+    """What can come back of a document's charges: net cents above zero, less the discount on them."""
+    discounts = {tax.treatment: max(0, tax.discount_cents) for tax in charged}
+    sums = dict.fromkeys(discounts, 0)
+    for treatment, net_cents in lines:
+        sums[treatment] = sums.get(treatment, 0) + max(0, net_cents)
+    totals = []
+    for treatment, sum_cents in sums.items():
+        taxable = max(0, sum_cents - discounts.get(treatment, 0))
+        totals.append(TaxTotal(treatment, taxable, 0, vat_of(treatment, taxable)))
+    return left_of(totals, credited)
+
+
+def vat_of(treatment: Treatment, taxable_cents: int) -> int:
+    return cents(Decimal(taxable_cents).scaleb(-2) * treatment.percent / 100)
+
+
 def shares_of(amount_cents: int, left: Sequence[Left]) -> tuple[TaxTotal, ...]:
     """An amount, VAT included, spread over what is left in proportion to it; all of it when it is all.
 
@@ -71,8 +91,8 @@ def of_lines(lines: Iterable[tuple[Treatment, int]], left: Sequence[Left]) -> tu
     for one in left:
         taxable = max(0, min(wanted.get(one.treatment, 0), one.taxable_cents))
         if taxable:
-            by_rate = cents(Decimal(taxable).scaleb(-2) * one.treatment.percent / 100)
-            vat = one.vat_cents if taxable == one.taxable_cents else min(by_rate, one.vat_cents)
+            by_rate = vat_of(one.treatment, taxable)
+            vat = max(0, one.vat_cents if taxable == one.taxable_cents else min(by_rate, one.vat_cents))
             shares.append(TaxTotal(one.treatment, taxable, 0, vat))
     return tuple(shares)
 

@@ -23,7 +23,7 @@ from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import cents_of_micros, micros_of_cents
 from invoicing import payment_requests, settlement, write_offs
-from invoicing.credit_shares import Left, left_of, of_lines, shares_of
+from invoicing.credit_shares import Left, left_of, of_lines, room_for_lines, shares_of
 from invoicing.errors import CreditTooLarge, NothingToCredit
 from invoicing.issuing import buyer, seller
 from invoicing.lines import Line
@@ -91,7 +91,7 @@ def begin(wish: CreditWish) -> Begun:
         payment_requests.issue([original])
     if wish.lines:
         content = _of_lines(original, wish.lines)
-        if original.kind != INVOICE or not content.totals.total_cents:
+        if not content.totals.total_cents:
             raise NothingToCredit
     else:
         content = _content(original, _amount_cents(original, wish.amount_micros))
@@ -159,8 +159,26 @@ def _content(original: Invoice, amount_cents: int) -> _Content:
 
 
 def _left(original: Invoice) -> tuple[Left, ...]:
+    return left_of(map(_tax_total, original.taxes), _credited(original))
+
+
+def _room(original: Invoice) -> tuple[Left, ...]:
+    """What can come back of its lines. On a credit note they stand with the sign turned."""
+    sign = 1 if original.kind == INVOICE else -1
+    lines = (
+        (Treatment(line.tax_category, line.tax_percent), sign * line.net_cents) for line in original.lines
+    )
+    taxes = [
+        TaxTotal(Treatment(tax.category, tax.percent), 0, sign * tax.discount_cents, 0)
+        for tax in original.taxes
+    ]
+    return room_for_lines(lines, taxes, _credited(original))
+
+
+def _credited(original: Invoice) -> list[TaxTotal]:
+    """What credit notes that somebody asked for have taken back so far."""
     if not original.credited_cents:
-        return left_of(map(_tax_total, original.taxes), ())
+        return []
     earlier = db.session.scalars(
         select(InvoiceTax)
         .join(
@@ -173,12 +191,12 @@ def _left(original: Invoice) -> tuple[Left, ...]:
             Invoice.request_key.is_not(None),
         )
     )
-    return left_of(map(_tax_total, original.taxes), map(_tax_total, earlier))
+    return list(map(_tax_total, earlier))
 
 
 def _of_lines(original: Invoice, lines: Sequence[Line]) -> _Content:
-    """These lines, as far as earlier credit notes have left something of their tax treatment."""
-    left = _left(original)
+    """These lines, as far as earlier credit notes have left something of what their treatment charged."""
+    left = _room(original)
     totals = Totals(of_lines(((line.treatment, line.net_cents) for line in lines), left))
     room = {tax.treatment: tax.lines_cents for tax in totals.taxes}
     rows: list[dict[str, Any]] = []

@@ -188,9 +188,16 @@ def _release(customer_id: int, invoice_id: UUID, files: dict[str, bytes], proble
 
 
 def mail_invoice(invoice: Invoice) -> None:
-    """Mail the document to each who gets invoices, and tell programs; once per number and addressee."""
-    if not invoice.is_request:
+    """Mail the document to each who gets invoices, and tell programs; once per number and addressee.
+
+    What was asked for and is given up is invoiced for the books alone: nobody is asked for it again.
+    """
+    if invoice.is_request:
+        telling.requested(invoice)
+    else:
         telling.issued(invoice)
+    if invoice.request_number and not invoice.is_request and invoice.written_off_micros:
+        return
     addressees.send(MAIL_TEMPLATE, "invoices", **_mail_of(invoice), dedupe_key=dedupe_key(invoice))
 
 

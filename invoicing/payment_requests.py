@@ -15,12 +15,12 @@ from sqlalchemy import func, insert, select
 from app.clock import utc_now
 from app.config import settings
 from app.db import before_commit, db, unit_notes
+from app.document_names import REQUEST_LENGTH, REQUEST_LETTERS, is_request_name
 from app.i18n import local_date
 from app.jobs import enqueue
 from invoicing import telling
 from invoicing.models import INVOICE, Invoice, InvoiceNumber
 from invoicing.numbering import take_numbers
-from invoicing.references import REQUEST_LENGTH, REQUEST_LETTERS, is_request_name
 
 ON_PAYMENT: Final = "payment"
 _SETTLED: Final = "settled_requests"

@@ -150,7 +150,7 @@ def with_status(invoices: Iterable[Invoice]) -> Iterator[Listed]:
             due_date=invoice.due_date,
             today=today,
             is_under_way=coming_micros > 0,
-            is_credited=0 < invoice.total_cents <= invoice.credited_cents,
+            is_credited=invoice.kind == INVOICE and 0 < invoice.total_cents <= invoice.credited_cents,
             is_written_off=(invoice.written_off_micros or 0) > 0,
         )
         yield Listed(invoice, status, coming_micros)

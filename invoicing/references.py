@@ -7,12 +7,10 @@ They are made from the invoice's number, so the number is found again from what 
 import re
 from typing import Final
 
+from app.document_names import REQUEST_PATTERN
+
 _LETTERS: Final = {chr(code): str(code - 55) for code in range(ord("A"), ord("Z") + 1)}
 _NUMBER: Final = re.compile(r"F(\d{4})-(\d{6,})")
-# A payment request's name: letters and digits that nobody mistakes for each other.
-REQUEST_LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-REQUEST_LENGTH: Final = 10
-REQUEST_PATTERN: Final = f"[{REQUEST_LETTERS}]{{{REQUEST_LENGTH}}}"
 _REQUEST: Final = re.compile(rf"B-({REQUEST_PATTERN})")
 _OF_REQUEST: Final = re.compile(rf"B({REQUEST_PATTERN})")
 _RF: Final = re.compile(r"RF(\d{2})([0-9A-Z]{1,21})")
@@ -96,10 +94,6 @@ def _inner(reference: str) -> str | None:
 def is_number(text: str) -> bool:
     """Whether a text has the shape of a document number, or of a payment request's name."""
     return bool(_DOCUMENT.fullmatch(text))
-
-
-def is_request_name(text: str) -> bool:
-    return bool(_REQUEST.fullmatch(text))
 
 
 def spaced(reference: str) -> str:

@@ -134,9 +134,8 @@ def carry_out(
         for original, lines in credits_of(subscription, step)
         if crediting.left_to_credit(original, lines).total_cents
     ]
-    _cut(subscription, step)
     credited = sum(one.note.total_cents for one in begun)
-    _agree(subscription, step, agreed_by=agreed_by, request_key=request_key, credited=credited)
+    agree_on(subscription, step, agreed_by=agreed_by, request_key=request_key, credited=credited)
     numbers = subscriptions.bill(customer)
     return [*(crediting.finish(one).number for one in begun), *numbers]
 
@@ -196,9 +195,11 @@ def _cut(subscription: Subscription, step: Step) -> None:
     db.session.flush()
 
 
-def _agree(
+def agree_on(
     subscription: Subscription, step: Step, *, agreed_by: str, request_key: str, credited: int
 ) -> None:
+    """Cut what was charged beyond the step, and write down what is agreed from then on."""
+    _cut(subscription, step)
     agreement = step.agreement
     subscription.plan_code, subscription.own_price = step.plan.code, step.own_price
     subscription.quantity, subscription.anchor = agreement.service.quantity, agreement.anchor

@@ -18,7 +18,7 @@ from app.db import db
 from app.errors import Conflict
 from invoicing import plans, subscriptions
 from invoicing.lines import Line, charge_line
-from invoicing.models import INVOICE, Invoice
+from invoicing.models import Invoice
 from invoicing.proration import ServicePeriod, period_with, share_cents
 from invoicing.spans import Agreement, Span, counted, spans_until
 from invoicing.subscription_documents import span_of
@@ -159,19 +159,9 @@ def credits_of(subscription: Subscription, step: Step) -> list[tuple[Invoice, tu
         (one, (*lines.get(one.invoice_id, ()), *lines.get(one.close_key or "", ())))
         for one in _invoices(subscription.customer_id, lines)
     ]
-    if any(original.kind != INVOICE or _is_hidden(original, credited) for original, credited in found):
+    if len(found) != len(lines):
         raise NotCreditable
     return found
-
-
-def _is_hidden(original: Invoice, lines: Sequence[Line]) -> bool:
-    """Whether other lines that gave back leave less of a treatment than these lines charged."""
-    charged: dict[Treatment, int] = {}
-    for tax in original.taxes:
-        charged[Treatment(tax.category, tax.percent)] = tax.lines_cents - tax.discount_cents
-    for line in lines:
-        charged[line.treatment] = charged.get(line.treatment, 0) - line.net_cents
-    return any(charged[line.treatment] < 0 for line in lines)
 
 
 def _invoices(customer_id: int, keys: Collection[UUID | str]) -> Sequence[Invoice]:
@@ -186,7 +176,7 @@ def _invoices(customer_id: int, keys: Collection[UUID | str]) -> Sequence[Invoic
             Invoice.customer_id == customer_id,
             Invoice.invoice_id.in_(ids) | Invoice.close_key.in_(closes),
         )
-        .options(selectinload(Invoice.taxes))
+        .options(selectinload(Invoice.taxes), selectinload(Invoice.lines))
         .order_by(Invoice.issued_at, Invoice.number)
     ).all()
 

@@ -11,6 +11,11 @@ from invoicing.models import INVOICE, UNPAID, Invoice
 from invoicing.shapes import invoice_json
 
 
+def requested(invoice: Invoice) -> None:
+    """A payment request is on its way to the customer; its invoice is told of when it is issued."""
+    _tell("invoice.requested", invoice, invoice.number)
+
+
 def issued(invoice: Invoice) -> None:
     """An invoice or credit note is on its way to the customer."""
     _tell("invoice.issued", invoice, invoice.number)

@@ -1,12 +1,13 @@
 """A customer leaves: nothing is charged any more, and what is left of the prepaid money goes back.
 
-It goes back to where it came from, the newest payments first, as refunds; promotional credit is no money. Who
+What was paid ahead comes back by the day; that, and credits, are part of what is left. It goes back to where
+it came from, the newest payments first, as refunds; promotional credit is no money. Who
 still owes an invoice, or whose payment is on its way, cannot leave yet. Jobs send the money and withdraw the
 mandates; a sweep finds what they left. Doing it again sends back what has come free since.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
@@ -20,6 +21,7 @@ from topups import mandates, pay_links, refunding, rules
 from topups.errors import InvoicesOpen, PaymentsUnderWay
 from topups.models import Refund, TopUp
 from topups.states import UNDER_WAY, Status
+from topups.subscriptions import PaidAhead, end_agreements, paid_ahead
 
 _MICROS_PER_CENT = 10_000
 
@@ -38,9 +40,13 @@ class Leaving:
 
 @dataclass(frozen=True, kw_only=True)
 class Prospect:
-    """What closing this customer would do, before it is done. `obstacle` says why it cannot be."""
+    """What closing this customer would do, before it is done. `obstacle` says why it cannot be.
+
+    `balance` is as it would be then, before anything is paid back.
+    """
 
     balance: Balance
+    ahead: PaidAhead
     going_back_micros: int
     left_micros: int
     methods: int
@@ -50,10 +56,12 @@ class Prospect:
 
 def prospect(customer_id: int) -> Prospect:
     """What would be paid back, and what would stay. Reads only."""
-    balance = get_balance(customer_id)
+    ahead = paid_ahead(customer_id)
+    balance = _with_credits(get_balance(customer_id), ahead.credit_micros)
     shares, left_micros = _shares(balance, _paid(customer_id))
     return Prospect(
         balance=balance,
+        ahead=ahead,
         going_back_micros=sum(micros for _, micros in shares),
         left_micros=left_micros,
         methods=len(mandates.payment_methods(customer_id)),
@@ -67,8 +75,10 @@ def close(customer_id: int) -> Leaving:
 
     Raises PaymentsUnderWay, InvoicesOpen; neither for a customer that is closed already.
     """
-    balance = lock_balance(customer_id)
+    lock_balance(customer_id)
     customer: Customer = get_customer(customer_id)
+    lasts = end_agreements(customer_id)
+    balance = get_balance(customer_id)
     obstacle = _obstacle(customer, balance)
     if obstacle is not None:
         raise obstacle
@@ -84,6 +94,8 @@ def close(customer_id: int) -> Leaving:
         refund = refunding.new_refund(top_up, share_micros, key)
         enqueue("topups.jobs.send_refund", refund.refund_id)
         made.append(refund)
+    for last in lasts:
+        last()
     return Leaving(refunds=tuple(made), left_micros=left_micros)
 
 
@@ -109,6 +121,18 @@ def _obstacle(customer: Customer, balance: Balance) -> PaymentsUnderWay | Invoic
     if db.session.scalars(under_way.limit(1)).first() is not None:
         return PaymentsUnderWay()
     return InvoicesOpen() if balance.receivable_micros > 0 else None
+
+
+def _with_credits(balance: Balance, coming_micros: int) -> Balance:
+    """As it is once credits, those that come included, have paid what is open and gone to the balance."""
+    credits_micros = balance.credits_micros + coming_micros
+    paid_micros = min(credits_micros, max(0, balance.receivable_micros))
+    return replace(
+        balance,
+        prepaid_micros=balance.prepaid_micros + credits_micros - paid_micros,
+        credits_micros=0,
+        receivable_micros=balance.receivable_micros - paid_micros,
+    )
 
 
 def _shares(balance: Balance, paid: Iterable[TopUp]) -> tuple[list[tuple[TopUp, int]], int]:

@@ -7,6 +7,7 @@ from flask_babel import gettext
 
 from app.config import settings
 from app.customers.models import Customer
+from app.document_names import document_text
 from app.i18n import in_locale
 from topups.models import TopUp
 
@@ -34,10 +35,8 @@ def description(customer: Customer, top_up: TopUp) -> str:
     """What the payer reads on the bank statement, in the customer's language."""
     with in_locale(customer.locale):
         if top_up.invoice_number is not None:
-            number = top_up.invoice_number
-            text = gettext(
-                "%(provider)s invoice %(number)s", provider=settings().provider.name, number=number
-            )
+            document = document_text(top_up.invoice_number)
+            text = f"{settings().provider.name} {document}"
         elif top_up.purpose == "method":
             text = gettext("%(provider)s, add payment method", provider=settings().provider.name)
         else:

@@ -76,8 +76,9 @@ def create_refund(top_up_id: str) -> ResponseReturnValue:
 def close_customer(reference: str) -> ResponseReturnValue:
     """Close a customer.
 
-    Nothing is charged any more: mandates are withdrawn, pay links end. What is left of the prepaid money goes
-    back to where it came from. Refused while a payment is on its way or an invoice is open.
+    Nothing is charged any more: subscriptions end today, mandates are withdrawn, pay links end. What is left
+    of the prepaid money, of credits and of what was paid ahead goes back to where it came from. Refused while
+    a payment is on its way or an invoice is open.
     """
     api.read_object()
     customer = find_customer(reference)

@@ -52,7 +52,7 @@ from topups.refunding import (
 from topups.rules import RuleWish, find_rule, resume, switch_off
 from topups.rules import save as save_rule
 from topups.states import LOST, Status
-from topups.subscriptions import on_balance_seen, on_money_arrived, on_money_left
+from topups.subscriptions import PaidAhead, on_balance_seen, on_leaving, on_money_arrived, on_money_left
 from topups.summary import (
     DecisionLine,
     MoneyUnderWay,
@@ -171,6 +171,7 @@ __all__ = [
     "Leaving",
     "MethodFacts",
     "MoneyUnderWay",
+    "PaidAhead",
     "PaidFee",
     "PayLink",
     "PaymentMethod",
@@ -206,6 +207,7 @@ __all__ = [
     "method_name",
     "name_within",
     "on_balance_seen",
+    "on_leaving",
     "on_money_arrived",
     "on_money_left",
     "paid_fees",

@@ -5,6 +5,7 @@ harmless.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 # Called with the customer's id, the top-up's id and the micros that moved.
@@ -19,6 +20,21 @@ class Looker(Protocol):
     def __call__(self, customer_id: int, *, is_being_filled: bool) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PaidAhead:
+    """What a customer who leaves now gets back of what runs on: how many agreements, and their credit."""
+
+    agreements: int = 0
+    credit_micros: int = 0
+
+
+# Ends what runs on, its credit and all other credits to the balance; answers what is left to be done as the
+# last of the transaction.
+Ender = Callable[[int], Callable[[], None]]
+Foreteller = Callable[[int], PaidAhead]
+
+_enders: list[Ender] = []
+_foretellers: list[Foreteller] = []
 _arrived: list[Listener] = []
 _left: list[Listener] = []
 _lookers: list[Looker] = []
@@ -42,6 +58,23 @@ def on_balance_seen(looker: Looker, marker: Marker) -> None:
     if looker not in _lookers:
         _lookers.append(looker)
         _markers.append(marker)
+
+
+def on_leaving(ender: Ender, foreteller: Foreteller) -> None:
+    """Call `ender(customer_id)` when a customer leaves; `foreteller` tells what that would give back."""
+    if ender not in _enders:
+        _enders.append(ender)
+        _foretellers.append(foreteller)
+
+
+def end_agreements(customer_id: int) -> list[Callable[[], None]]:
+    """What is left to be done as the last of the transaction. The balance is locked."""
+    return [ender(customer_id) for ender in _enders]
+
+
+def paid_ahead(customer_id: int) -> PaidAhead:
+    found = [foreteller(customer_id) for foreteller in _foretellers]
+    return PaidAhead(sum(one.agreements for one in found), sum(one.credit_micros for one in found))
 
 
 def balance_seen(customer_id: int, *, is_being_filled: bool) -> None:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 Event = Literal[
     "balance.low", "balance.exhausted", "balance.spending_limit", "top_up.paid", "top_up.failed",
     "top_up.charged_back", "auto_top_up.paused", "payment_method.valid", "payment_method.revoked",
-    "invoice.issued", "invoice.paid", "invoice.overdue",
+    "invoice.requested", "invoice.issued", "invoice.paid", "invoice.overdue",
 ]  # fmt: skip
 DeliveryStatus = Literal["waiting", "delivered", "failed"]
 

@@ -47,10 +47,10 @@ def payable(invoices: list[Due]) -> list[Due]:
     return sorted(waiting, key=lambda invoice: invoice.due_date)
 
 
-def count() -> int:
-    """How many invoices wait for a payment; 0 where nobody acts for a customer."""
+def waiting() -> list[Due]:
+    """Invoices and payment requests that wait for a payment; none where nobody acts for a customer."""
     customer = g.get("customer")
-    return len(payable(invoicing.due(customer.customer_id))) if customer is not None else 0
+    return payable(invoicing.due(customer.customer_id)) if customer is not None else []
 
 
 def gravest(invoices: list[Due]) -> Gravest | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from flask_babel import gettext
 
+from app.document_names import document_text
 from app.i18n import day
 from app.ledger.statement import USAGE, Movement
 from app.ledger.wording import Described, describe, worth_telling
@@ -71,7 +72,8 @@ def _with_payment(row: Described, top_up: TopUp) -> Described:
         return row
     if top_up.purpose == "invoice":
         return replace(
-            row, label=gettext("Payment for invoice %(number)s", number=top_up.invoice_number or "")
+            row,
+            label=gettext("Payment for %(document)s", document=document_text(top_up.invoice_number or "")),
         )
     if top_up.origin == "automatic":
         return replace(row, label=gettext("Topped up automatically"))

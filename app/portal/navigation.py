@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flask import current_app, g, request, url_for
-from flask_babel import lazy_gettext, ngettext
+from flask_babel import gettext, lazy_gettext, ngettext
 from flask_babel.speaklater import LazyString
 from flask_login import current_user
 
@@ -113,8 +113,13 @@ def _item(endpoint: str, label: LazyString) -> Item:
     current = request.path == url or request.path.startswith(url.rstrip("/") + "/")
     count, spoken = 0, ""
     if endpoint == "invoicing.invoices":
-        count = due.count()
+        waiting = due.waiting()
+        count = len(waiting)
         spoken = ngettext("%(num)s invoice to pay", "%(num)s invoices to pay", count)
+        if waiting and all(one.is_request for one in waiting):
+            spoken = ngettext("%(num)s payment request to pay", "%(num)s payment requests to pay", count)
+        elif any(one.is_request for one in waiting):
+            spoken = gettext("%(num)s invoices and payment requests to pay", num=count)
     elif endpoint == "desk_adjustments.approvals":
         count = adjustments.pending_count()
         spoken = ngettext("%(num)s adjustment to approve", "%(num)s adjustments to approve", count)

@@ -16,6 +16,7 @@ from flask_babel import gettext
 from app.config import settings
 from app.customers.models import Customer
 from app.customers.service import get_customer
+from app.document_names import document_title
 from app.errors import AppError, Invalid
 from app.headers import POLICY, checkout_targets
 from app.throttle import throttle
@@ -164,11 +165,7 @@ def _page(link: PayLink, bill: Bill) -> str:
 
 def _fee_page(link: PayLink, bill: Bill, method: str | None, offered: Offer) -> str:
     """What paying this way costs."""
-    what = (
-        gettext("Invoice %(number)s", number=bill.invoice_number)
-        if bill.invoice_number
-        else gettext("Top up the balance")
-    )
+    what = document_title(bill.invoice_number) if bill.invoice_number else gettext("Top up the balance")
     fields = [("token", _form_token()), ("method", method), ("accepted_fee", offered.fee.gross_micros)]
     return render_template("portal/pay_fee.html", link=link, what=what, offered=offered, fields=fields)
 

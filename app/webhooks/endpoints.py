@@ -27,6 +27,7 @@ EVENTS: Final = (
     "auto_top_up.paused",
     "payment_method.valid",
     "payment_method.revoked",
+    "invoice.requested",
     "invoice.issued",
     "invoice.paid",
     "invoice.overdue",

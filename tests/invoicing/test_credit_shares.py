@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoicing.credit_shares import left_of, shares_of
+from invoicing.credit_shares import left_of, of_lines, room_for_lines, shares_of, vat_of
 from invoicing.tax import Treatment
 from invoicing.totals import TaxTotal, totals_of
 
@@ -64,3 +64,37 @@ def test_any_credits_end_with_nothing_left_and_never_take_too_much(
         credited += shares_of(rest, left)
         assert left_of(charged.taxes, credited) == ()
         assert sum(t.taxable_cents + t.vat_cents for t in credited) == charged.total_cents
+
+
+charges = st.tuples(treatments, st.integers(1, 10**7), st.integers(0, 100))
+
+
+@given(
+    st.lists(charges, min_size=1, max_size=5),
+    st.lists(st.tuples(treatments, st.integers(-(10**8), -1)), max_size=3),
+)
+def test_unused_shares_of_lines_come_back_whole_whatever_other_lines_gave_back(
+    lines: list[tuple[Treatment, int, int]], given_back: list[tuple[Treatment, int]]
+) -> None:
+    printed = [(treatment, net) for treatment, net, _ in lines] + given_back
+    charged = totals_of(printed).taxes
+    credited: list[TaxTotal] = []
+    for treatment, net, percent_unused in lines:
+        unused = net * percent_unused // 100
+        taken = of_lines([(treatment, unused)], room_for_lines(printed, charged, credited))
+        assert sum(share.taxable_cents for share in taken) == unused
+        credited += taken
+    for treatment in {one[0] for one in lines}:
+        net = sum(one[1] for one in lines if one[0] == treatment)
+        back = [tax for tax in credited if tax.treatment == treatment]
+        vat = sum(tax.vat_cents for tax in back)
+        assert 0 <= vat <= vat_of(treatment, net)
+        if sum(tax.taxable_cents for tax in back) == net:
+            assert vat == vat_of(treatment, net)
+
+
+def test_what_a_discount_paid_does_not_come_back_as_money() -> None:
+    lines = [(NL, 6000), (NL, -5000), (NL, 3000)]
+    charged = totals_of(lines, {NL: 72_600_000}).taxes
+    (left,) = room_for_lines(lines, charged, [])
+    assert (left.taxable_cents, left.vat_cents) == (3000, 630)

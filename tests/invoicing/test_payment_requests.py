@@ -1,26 +1,34 @@
 """Payment requests: what is due is asked for first, and invoiced in the transaction that settles it, once."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from flask import g
+from flask_babel import lazy_gettext
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from app.config import Settings, SettingsError
 from app.db import db, in_unit_of_work, unit_of_work
+from app.document_names import document_text, document_title, is_request_name
+from app.i18n import in_locale
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
-from invoicing import dunning_control, dunning_jobs, late_fee_claims, paying, service
+from app.portal import navigation
+from app.webhooks import service as webhooks
+from invoicing import dunning_control, dunning_jobs, late_fee_claims, paying, service, write_offs
 from invoicing.crediting import CreditWish
 from invoicing.errors import NotIssuedYet, UnknownInvoice
 from invoicing.exports.declared import Kind, declared_in
 from invoicing.exports.quarters import Quarter
-from invoicing.references import invoice_number_of, is_number, is_request_name, reference_of
+from invoicing.references import invoice_number_of, is_number, reference_of
 from invoicing.shapes import payment_reference
 from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
+from tests.fixtures.receiver import Receiver
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
 from tests.invoicing.payers import AFTER_NOVEMBER, Payer, payer
 from tests.invoicing.statements import paid, statement
@@ -28,6 +36,7 @@ from tests.invoicing.test_bank_import import read
 from tests.invoicing.test_pdf import text_of
 from tests.topups.at_once import at_once
 from topups import service as topups
+from topups.payment_body import description
 
 QUARTER = Quarter(2026, 4)
 
@@ -392,3 +401,51 @@ def test_another_moment_of_issue_is_refused() -> None:
                 "ISSUE_ON": "sometimes",
             }
         )
+
+
+def test_whoever_pays_reads_that_it_is_a_request(acme: Payer, smtp: Mailbox) -> None:
+    (request,) = acme.invoices
+    customer = acme.shop.account("acme")
+    with in_locale("en"):
+        assert document_text(request.number) == f"payment request {request.number}"
+    with acme.shop.app.test_request_context("/"), in_locale("en"):
+        g.customer = customer
+        assert navigation._item("invoicing.invoices", lazy_gettext("Invoices")).count_label == (
+            "1 payment request to pay"
+        )
+    db.session.rollback()
+    payment = paying.pay(customer, paying.PayWish(numbers=(request.number,), request_key="x", method="ideal"))
+    with in_locale("nl"):
+        assert document_title(request.number) == f"Betaalverzoek {request.number}"
+    assert description(customer, payment).endswith(f" payment request {request.number}")
+
+
+def test_programs_are_told_when_it_is_asked_for_and_when_it_is_invoiced(
+    asking: Shop, receiver: Receiver, live_app: LiveApp, sandbox: Sandbox, smtp: Mailbox
+) -> None:
+    asking.app.extensions["settings"] = replace(asking.app.extensions["settings"], demo=True)
+    events = ["invoice.requested", "invoice.issued"]
+    in_unit_of_work(webhooks.register, receiver.url, events)
+    acme = payer(asking, sandbox)
+    asking.run_jobs()
+    (request,) = acme.invoices
+    pays(acme, request.number)
+    asking.run_jobs()
+    told = [json.loads(one.body) for one in receiver.requests]
+    assert [one["type"] for one in told] == events
+    assert (told[0]["data"]["kind"], told[0]["data"]["number"]) == ("payment_request", request.request_number)
+    assert told[1]["data"]["number"] == "F2026-000001"
+
+
+def test_a_request_that_is_given_up_is_invoiced_for_the_books_and_mailed_to_nobody(
+    acme: Payer, smtp: Mailbox, tmp_path: Path
+) -> None:
+    acme.shop.run_jobs()
+    (request,) = acme.invoices
+    assert len(smtp.messages) == 1
+    in_unit_of_work(write_offs.write_off, request.number, "Bankrupt")
+    acme.shop.run_jobs()
+    (invoice,) = acme.invoices
+    assert invoice.number == "F2026-000001"
+    assert "F2026-000001" in text_of(service.document(invoice).content, tmp_path)
+    assert len(smtp.messages) == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from app.customers.service import get_customer
@@ -313,11 +313,11 @@ def test_what_was_credited_by_hand_does_not_come_back_twice(hosting: Hosting, sh
     assert shop.side("acme", Side.REVENUE) == 0
 
 
-def test_what_stands_on_a_credit_note_is_settled_by_hand(
+def test_a_document_that_is_nowhere_is_settled_by_hand(
     hosting: Hosting, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paid(hosting)
-    monkeypatch.setattr("invoicing.subscription_steps.INVOICE", "another kind")
+    monkeypatch.setattr("invoicing.subscription_steps._invoices", lambda *_: [])
     with pytest.raises(NotCreditable):
         subscription_changes.quote(get_customer(shop.customers["acme"]), _row(hosting), Cancel(when="now"))
 
@@ -330,22 +330,76 @@ def charges() -> Iterator[Charges]:
     extras._sources.pop("test")
 
 
-@pytest.mark.parametrize(("given_back", "comes_back"), [("-30.00", 2400), ("-40.00", None)])
+@pytest.mark.parametrize(
+    ("given_back", "kind"), [("-30.00", "invoice"), ("-40.00", "invoice"), ("-100.00", "credit_note")]
+)
 def test_what_another_line_gave_back_never_shortens_what_comes_back(
-    hosting: Hosting, shop: Shop, charges: Charges, given_back: str, comes_back: int | None
+    hosting: Hosting, shop: Shop, charges: Charges, given_back: str, kind: str
 ) -> None:
     hosting.terms(documents="together")
     subscription = hosting.subscribe("basic")
     charges.add(shop.customers["acme"], "goodwill", given_back, BEGIN)
     hosting.on(date(2026, 11, 1), hour=5)
     shop.close()
+    (document,) = shop.invoices("acme")
+    assert document.kind == kind
     hosting.on(date(2026, 11, 20))
-    status, answer = hosting.post(f"subscriptions/{subscription}/cancel", {"when": "now"})
-    if comes_back is None:
-        assert (status, answer["code"], hosting.credit_notes) == (409, "not_creditable", [])
-        assert hosting.read(subscription)["status"] == "active"
-    else:
-        assert [note.net_cents for note in hosting.credit_notes] == [comes_back]
+    hosting.cancel(subscription, "now")
+    note = next(one for one in hosting.credit_notes if one.number != document.number)
+    assert (note.original_number, note.net_cents, note.vat_cents) == (document.number, 2400, 504)
+
+
+STORIES = st.fixed_dictionaries(
+    {
+        "prices": st.tuples(*[st.decimals("0.01", "300", places=2)] * 2),
+        "correction": st.decimals("-400", "50", places=2),
+        "cuts": st.tuples(*[st.integers(2, 40)] * 2),
+        "begins": st.tuples(*[st.integers(0, 14)] * 2),
+    }
+)
+
+
+@settings(
+    max_examples=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.generate],  # each example takes seconds: it is told as it was found
+)
+@given(STORIES)
+def test_two_subscriptions_beside_a_line_that_gives_back_return_the_days_not_used_to_the_cent(
+    hosting: Hosting, shop: Shop, charges: Charges, story: dict[str, Any]
+) -> None:
+    reference = f"both-{shop.sent}"
+    shop.sent += 1
+    customer_id = shop.customer(reference)
+    path = f"/v1/customers/{reference}"
+    hosting.api.patch(f"{path}/billing-terms", json={"subscription": {"documents": "together"}})
+    ids = []
+    for position, (price, later) in enumerate(zip(story["prices"], story["begins"], strict=True)):
+        hosting.on(date(2026, 10, 10 + later))
+        body = {"plan": "basic", "price": f"{price:.2f}"}
+        headers = {"Idempotency-Key": f"{reference}-{position}"}
+        made = hosting.api.post(f"{path}/subscriptions", json=body, headers=headers)
+        assert made.status_code == 201, made.text
+        ids.append(made.get_json()["id"])
+    charges.add(customer_id, reference, str(story["correction"]), BEGIN)
+    hosting.on(date(2026, 11, 1), hour=5)
+    shop.close()
+    assert shop.invoices(reference), "both are charged"
+    for position, (one, later) in enumerate(zip(ids, sorted(story["cuts"]), strict=True)):
+        hosting.on(date.fromordinal(date(2026, 11, 1).toordinal() + later))
+        shown = hosting.api.post(f"{path}/subscriptions/{one}/preview", json={"cancel": "now"}).get_json()
+        before = {each.number for each in shop.invoices(reference)}
+        key = {"Idempotency-Key": f"{reference}-cancel-{position}"}
+        answer = hosting.api.post(f"{path}/subscriptions/{one}/cancel", json={"when": "now"}, headers=key)
+        assert answer.status_code in {200, 409}, answer.text
+        if answer.status_code == 200:
+            assert_as_shown(shown, [each for each in shop.invoices(reference) if each.number not in before])
+    documents = shop.invoices(reference)
+    net = sum(each.net_cents if each.kind == "invoice" else -each.net_cents for each in documents)
+    assert net == charged_cents(customer_id) + int(story["correction"] * 100)
+    assert shop.side(reference, Side.REVENUE) == net * 10_000
+    assert shop.side(reference, Side.UNBILLED_USAGE) == 0
 
 
 def _row(hosting: Hosting) -> Any:
