@@ -1,9 +1,10 @@
 """Automatic payment: what is due is collected on its due date, where the customer chose so and consented.
 
-There is one collection per invoice and due date, as a row that is written before anything is asked for; the
-charge bears a key made of it, so a crash or a second worker charges nothing twice. A mandate that turns out
-to be gone is passed over for the customer's next one. A charge that fails at the bank is not tried again:
-from then on the invoice is chased like any other.
+Nothing is collected before its document is out: a customer pays what they got. There is one collection per
+invoice and due date, as a row that is written before anything is asked for; the charge bears a key made of
+it, so a crash or a second worker charges nothing twice. A mandate that turns out to be gone is passed over
+for the customer's next one. A charge that fails at the bank is not tried again: from then on the invoice is
+chased like any other.
 
 It is no automatic top-up, and does not count toward its monthly maximum.
 """
@@ -21,7 +22,7 @@ from app.customers.service import get_customer
 from app.db import db, in_unit_of_work
 from app.i18n import local_date
 from app.ledger.service import lock_balance
-from invoicing import billing_terms, paying, payment_orders
+from invoicing import billing_terms, documents, paying, payment_orders
 from invoicing.billing_terms import CHARGE_TYPES, ChargeType
 from invoicing.charge_models import Charge
 from invoicing.dunning_models import AutoPay, AutoPayment
@@ -147,7 +148,8 @@ def due(today: date, limit: int) -> list[Key]:
     fresh = (
         select(Invoice.customer_id, Invoice.invoice_id, Invoice.due_date)
         .join(AutoPay, AutoPay.customer_id == Invoice.customer_id)
-        .where(AutoPay.enabled, Invoice.kind == INVOICE, UNPAID, Invoice.due_date <= today, ~done)
+        .where(AutoPay.enabled, Invoice.kind == INVOICE, UNPAID, Invoice.due_date <= today)
+        .where(documents.is_out(), ~done)
         .order_by(Invoice.due_date, Invoice.number)
         .limit(limit)
     )
@@ -197,7 +199,7 @@ def _plan(customer_id: int, invoice_id: UUID) -> Key | None:
     known = db.session.get(AutoPayment, key, populate_existing=True)
     if known is not None:
         return key if _goes_on(known, invoice) else None
-    if invoice.outstanding_micros <= 0 or invoice.due_date > local_date(now):
+    if invoice.outstanding_micros <= 0 or invoice.due_date > local_date(now) or not _is_out(invoice):
         return None
     (payable,) = payment_orders.payable(customer_id, [invoice])
     # Who is paying it by hand is not charged beside that.
@@ -216,6 +218,11 @@ def _plan(customer_id: int, invoice_id: UUID) -> Key | None:
         )
     )
     return key if is_wanted else None
+
+
+def _is_out(invoice: Invoice) -> bool:
+    here = (Invoice.customer_id == invoice.customer_id, Invoice.invoice_id == invoice.invoice_id)
+    return bool(db.session.scalar(select(documents.is_out()).select_from(Invoice).where(*here)))
 
 
 def _is_chosen(invoice: Invoice) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import case, exists, select
+from sqlalchemy import ColumnElement, and_, case, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import undefer
 
@@ -129,6 +129,16 @@ def is_held(invoice: Invoice) -> bool:
     return held is not None and held.released_at is None
 
 
+def is_out() -> ColumnElement[bool]:
+    """Whether an invoice's paper, or its request's, is stored and nobody holds it: its customer has it."""
+    held = exists().where(
+        HeldDocument.customer_id == Invoice.customer_id,
+        HeldDocument.invoice_id == Invoice.invoice_id,
+        HeldDocument.released_at.is_(None),
+    )
+    return and_(_is_stored(), ~held)
+
+
 def release(invoice: Invoice) -> None:
     """It is right now, or an operator decided that it goes out as it is."""
     held = db.session.get(HeldDocument, (invoice.customer_id, invoice.invoice_id))
@@ -154,12 +164,15 @@ def held_documents(limit: int = 200) -> list[tuple[Invoice, HeldDocument]]:
 
 def without_document(limit: int, customer_ids: list[int] | None = None) -> list[Invoice]:
     """Documents whose PDF is still to be made, the oldest first; a request's is not its invoice's."""
-    made = exists().where(
+    query = select(Invoice).where(~_is_stored()).order_by(Invoice.issued_at, Invoice.number).limit(limit)
+    if customer_ids is not None:
+        query = query.where(Invoice.customer_id.in_(customer_ids))
+    return list(db.session.scalars(query))
+
+
+def _is_stored() -> ColumnElement[bool]:
+    return exists().where(
         InvoiceDocument.customer_id == Invoice.customer_id,
         InvoiceDocument.invoice_id == Invoice.invoice_id,
         InvoiceDocument.kind == case((IS_ISSUED, PDF), else_=REQUEST_PDF),
     )
-    query = select(Invoice).where(~made).order_by(Invoice.issued_at, Invoice.number).limit(limit)
-    if customer_ids is not None:
-        query = query.where(Invoice.customer_id.in_(customer_ids))
-    return list(db.session.scalars(query))

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, case, exists, func, or_, select
+from sqlalchemy import Row, Select, and_, exists, func, select
 
 from app.clock import utc_now
 from app.config import settings
@@ -21,7 +21,7 @@ from invoicing.dunning import Facts, Step
 from invoicing.dunning_models import AutoPay, AutoPayment, DunningStep, LateFee
 from invoicing.dunning_pauses import Pauses, pauses_of
 from invoicing.late_fees import FeeTerms
-from invoicing.models import INVOICE, UNPAID, HeldDocument, Invoice, InvoiceDocument
+from invoicing.models import INVOICE, UNPAID, Invoice
 from invoicing.reading import Listed, with_status
 from invoicing.status import Status
 
@@ -88,15 +88,6 @@ def _around(customer_id: int, wanted: Collection[UUID]) -> Select[Any]:
         .where(BillingTerms.customer_id == Invoice.customer_id, BillingTerms.auto_pay)
         .scalar_subquery()
     )
-    paper = case(
-        (Invoice.number == Invoice.request_number, documents.REQUEST_PDF),
-        else_=documents.PDF,
-    )
-    stored = exists().where(
-        InvoiceDocument.customer_id == Invoice.customer_id,
-        InvoiceDocument.invoice_id == Invoice.invoice_id,
-        InvoiceDocument.kind == paper,
-    )
     charged = exists().where(
         Charge.customer_id == Invoice.customer_id, Charge.invoice_id == Invoice.invoice_id
     )
@@ -109,20 +100,17 @@ def _around(customer_id: int, wanted: Collection[UUID]) -> Select[Any]:
             chosen.label("chosen"),
             AutoPayment.status.label("collection"),
             charged.label("has_charges"),
-            and_(stored, or_(HeldDocument.held_at.is_(None), HeldDocument.released_at.is_not(None))).label(
-                "is_out"
-            ),
+            documents.is_out().label("is_out"),
         )
         .join(Customer, Customer.customer_id == Invoice.customer_id)
         .outerjoin(AutoPay, and_(AutoPay.customer_id == Invoice.customer_id, AutoPay.enabled))
         .outerjoin(LateFee, _same(LateFee))
-        .outerjoin(HeldDocument, _same(HeldDocument))
         .outerjoin(AutoPayment, and_(_same(AutoPayment), AutoPayment.due_date == Invoice.due_date))
         .where(Invoice.customer_id == customer_id, Invoice.invoice_id.in_(wanted))
     )
 
 
-def _same(table: type[LateFee | HeldDocument | AutoPayment]) -> Any:
+def _same(table: type[LateFee | AutoPayment]) -> Any:
     return and_(table.customer_id == Invoice.customer_id, table.invoice_id == Invoice.invoice_id)
 
 

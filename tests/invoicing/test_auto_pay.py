@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.db import db, in_unit_of_work, unit_of_work
-from invoicing import auto_pay, billing_terms, dunning_cases, dunning_jobs, service
+from invoicing import auto_pay, billing_terms, dunning_cases, dunning_jobs, notices, service
 from invoicing.dunning_models import AutoPayment
 from invoicing.paying import PayWish, pay
 from tests.fixtures.outside import Mailbox, Sandbox
@@ -76,6 +76,40 @@ def test_what_is_due_is_collected_on_its_due_date_and_announced_the_day_it_is_se
     acme.at_the_bank(payment, "paid")
     assert acme.outstanding == [0]
     assert dunning_cases.steps_of(acme.invoices[0]) == []
+
+
+def test_what_is_held_is_collected_once_it_was_mended_and_sent(
+    shop: Shop, live_app: LiveApp, sandbox: Sandbox, smtp: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods.forget()
+    late = payer(shop, sandbox)
+    with monkeypatch.context() as broken:
+        broken.setattr(notices, "problems_of", lambda _xml, _profile: ["BR-X: no document is right"])
+        shop.run_jobs()
+    late.story.save_method("ideal")
+    chooses(late)
+    on_day(shop, 0)
+    # Also not when it is asked for by name.
+    assert auto_pay.collect(late.customer_id, late.invoices[0].invoice_id) is None
+    assert (late.payments, collections(late)) == ([], [])
+    assert service.check_again(late.numbers[0]) == []
+    shop.run_jobs()
+    on_day(shop, 1)
+    (payment,) = late.payments
+    assert (payment.amount_micros, collections(late)) == (42_400_000, ["asked"])
+
+
+def test_what_has_no_document_yet_is_not_collected(acme: Payer) -> None:
+    acme.story.save_method("ideal")
+    chooses(acme)
+    acme.uses_november_too()
+    acme.shop.app.extensions["redis"].flushall()
+    november = acme.invoices[1]
+    acme.shop.clock.travel_to(datetime(2026, 12, 20, 9, tzinfo=UTC))
+    assert auto_pay.collect(acme.customer_id, november.invoice_id) is None
+    assert november.invoice_id not in {key[1] for key in auto_pay.due(date(2026, 12, 20), 100)}
+    service.render(november.number)
+    assert auto_pay.collect(acme.customer_id, november.invoice_id) == "asked"
 
 
 def test_it_is_charged_once_whatever_runs_twice_at_once_or_dies(acme: Payer) -> None:
