@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.outside",
     "tests.fixtures.product",
     "tests.fixtures.browser",
+    "tests.fixtures.reader",
     "tests.fixtures.shop",
     "tests.fixtures.receiver",
     "tests.fixtures.single_sign_on",
