@@ -1,5 +1,9 @@
 """The desk's page of people who signed in and act for no customer yet: staff ties them to one."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -37,14 +41,17 @@ def tie() -> ResponseReturnValue:
         )
     except AppError as error:
         flash(str(error.detail or error.title), "danger")
-        return _page(), error.status
+        return _page(form), error.status
     flash(gettext("%(email)s now acts for %(customer)s.", email=user.email, customer=customer.name), "ok")
     return redirect(url_for("desk_people.listed"), code=303)
 
 
-def _page() -> str:
+def _page(tried: Mapping[str, str] = MappingProxyType({})) -> str:
+    """With what was tried in vain still in its row."""
     return render_template(
         "desk/people.html",
         waiting=single_sign_on.waiting(),
+        tried=tried,
+        host_of=lambda issuer: urlsplit(issuer).hostname or issuer,
         roles=[(role, team.role_name(role)) for role in ROLES],
     )
