@@ -10,14 +10,18 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from sqlalchemy import select
+
 from app.clock import utc_now
 from app.config import settings
 from app.customers import service as customers
 from app.customers.models import Customer
+from app.db import db
 from app.i18n import local_date
 from invoicing import extras, tax, vat_numbers
 from invoicing.billing import PeriodFacts
 from invoicing.lines import KINDS, Line, MeterUsage, Part, correction_line
+from invoicing.models import CloseRun
 from invoicing.tax import SPECIAL, Buyer, Treatment
 from metering import service as metering
 from metering.service import Correction, CustomerFacts, Period, PeriodUsage, PriceUsage, TaxTreatment
@@ -95,8 +99,9 @@ def _without_usage(day: date) -> list[PeriodKey]:
     waiting = {day: extras.waiting_customers(day)}
     charged = waiting[day]
     # A fee is billed, or given back, with the period of its day; an empty period where it is asked for.
-    since = topups.fee_payers(utc_now())
-    since |= {one: min(at, since.get(one, at)) for one, at in customers.wanting_empty_invoices().items()}
+    fees = {one: local_date(at) for one, at in topups.fee_payers().items()}
+    empty = {one: local_date(at) for one, at in customers.wanting_empty_invoices().items()}
+    since = fees | {one: min(day, fees.get(one, day)) for one, day in empty.items()}
     keys = []
     seen = set[int]()
     for customer_id, period, has_begun in _ended_periods(sorted(charged | since.keys()), day):
@@ -107,9 +112,22 @@ def _without_usage(day: date) -> list[PeriodKey]:
         if is_latest and period.end not in waiting:
             waiting[period.end] = extras.waiting_customers(period.end)
         is_charged = is_latest and customer_id in waiting[period.end]
-        if is_charged or (customer_id in since and local_date(since[customer_id]) < period.end):
+        if is_charged or (customer_id in since and since[customer_id] < period.end):
+            keys.append((customer_id, period.start))
+    for customer_id, period, has_begun in metering.older_periods(since, day):
+        if has_begun:
+            continue
+        # Who asks for empty invoices today did not ask for those of months that were closed long ago.
+        asked = customer_id in empty and empty[customer_id] < period.end and not _was_closed(period.start)
+        if asked or (customer_id in fees and fees[customer_id] < period.end):
             keys.append((customer_id, period.start))
     return sorted(keys)
+
+
+def _was_closed(day: date) -> bool:
+    """Whether a run has closed the month of a day, for whomever."""
+    run = select(CloseRun.run_id).where(CloseRun.period_start == day.replace(day=1)).limit(1)
+    return db.session.scalar(run) is not None
 
 
 def _ended_periods(customer_ids: list[int], day: date) -> Iterator[tuple[int, Period, bool]]:

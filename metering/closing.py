@@ -4,7 +4,7 @@ A close is a short lock that flips the periods, a pricing without lock, and a sh
 is a few statements for many customers.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -33,6 +33,13 @@ UPDATE usage_period AS p SET status = 'closed', closed_at = %s
 FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, period_start)
 WHERE p.customer_id = k.customer_id AND p.period_start = k.period_start AND p.status = 'closing'
 RETURNING p.customer_id, p.period_start
+"""
+_COVERED: Final = """
+SELECT k.customer_id, coalesce(sum(p.period_end - p.period_start), 0)
+FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, first)
+LEFT JOIN usage_period AS p
+    ON p.customer_id = k.customer_id AND p.period_start >= k.first AND p.period_start < %s
+GROUP BY k.customer_id
 """
 
 
@@ -83,6 +90,29 @@ def ended_periods(customer_ids: Collection[int], before: date) -> list[tuple[int
             for customer_id in sorted(customer_ids)
             for period in reversed(periods[customer_id])
             if period.end <= before
+        ]
+    return found
+
+
+def older_periods(since: Mapping[int, date], before: date) -> list[tuple[int, Period, bool]]:
+    """As `ended_periods`, of the months before those two: of customers with a gap there, from their day on.
+
+    Who has no gap is not looked at further, so that looking costs little however long a customer is one.
+    """
+    recent = (before - timedelta(days=1)).replace(day=1)
+    recent = (recent - timedelta(days=1)).replace(day=1)
+    firsts = {one: day.replace(day=1) for one, day in since.items() if day < recent}
+    rows = driver_connection().execute(_COVERED, (list(firsts), list(firsts.values()), recent)).fetchall()
+    firsts = {one: firsts[one] for one, days in rows if days < (recent - firsts[one]).days}
+    found = []
+    month = recent
+    while firsts and month > min(firsts.values()):
+        month = (month - timedelta(days=1)).replace(day=1)
+        ids = sorted(one for one, first in firsts.items() if first <= month)
+        begun = _begun(ids, month)
+        periods = periods_of(ids, month, {key: row.end for key, row in begun.items()})
+        found += [
+            (one, period, (one, period.start) in begun) for one in ids for period in reversed(periods[one])
         ]
     return found
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.clock import utc_now
 from app.db import in_unit_of_work
 from app.i18n import in_locale
 from app.ledger.sides import Side
@@ -67,6 +68,45 @@ def test_fees_alone_are_an_invoice_that_was_paid(shop: Shop) -> None:
     assert problems_of(xml_of(invoice), profile(invoice)) == []
     assert "0 of 0 customers" in shop.close()
     assert runs.start_due(AFTER_OCTOBER) == []
+
+
+def catch_up() -> None:
+    """What the scheduler does when it comes back after some months."""
+    for run in in_unit_of_work(runs.start_due, utc_now()):
+        for position in runs.open_chunks(run):
+            runs.work_on(run, position)
+
+
+def test_fees_and_empty_periods_are_billed_however_long_nobody_closed(shop: Shop) -> None:
+    acme = shop.customer("acme")
+    shop.customer("bravo", invoice_empty_periods=True)
+    pay_fee(acme, shop.clock.now(), 145, 25)
+    shop.clock.travel_to(datetime(2028, 2, 3, 9, tzinfo=UTC))
+    catch_up()
+    assert [(one.total_cents, one.period_start) for one in shop.invoices("acme")] == [
+        (145, date(2026, 10, 1))
+    ]
+    months = [one.period_start for one in shop.invoices("bravo")]
+    assert (len(months), min(months), max(months)) == (16, date(2026, 10, 1), date(2028, 1, 1))
+    catch_up()
+    assert len(shop.invoices("bravo")) == 16
+    assert in_unit_of_work(runs.start_due, utc_now()) == []
+
+
+def test_who_asks_for_empty_invoices_gets_none_of_months_that_were_closed_long_ago(shop: Shop) -> None:
+    shop.customer("acme")
+    shop.customer("bravo")
+    for month in (10, 11, 12):
+        shop.clock.travel_to(datetime(2026, month, 20, 9, tzinfo=UTC))
+        shop.use("bravo", prompt=5_000_000, at=shop.clock.now())
+    for month in (1, 2, 3):
+        shop.clock.travel_to(datetime(2027, month, 1, 9, tzinfo=UTC))
+        catch_up()
+    answer = shop.api.patch("/v1/customers/acme", json={"invoice_empty_periods": True})
+    assert answer.status_code == 200, answer.text
+    catch_up()
+    # The latest two, as ever.
+    assert [one.period_start.month for one in shop.invoices("acme")] == [1, 2]
 
 
 def test_a_fee_that_was_taken_back_after_its_invoice_is_a_credit_note_on_the_next(shop: Shop) -> None:
