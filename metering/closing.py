@@ -149,11 +149,15 @@ def any_ended(month: date, before: date) -> bool:
 
 def period_today(customer_id: int) -> Period:
     """The customer's period that is going on."""
-    today = day_of(utc_now(), settings().timezone)
-    month = today.replace(day=1)
+    return period_on(customer_id, day_of(utc_now(), settings().timezone))
+
+
+def period_on(customer_id: int, day: date) -> Period:
+    """The customer's period that a day falls in."""
+    month = day.replace(day=1)
     begun = {key: row.end for key, row in _begun([customer_id], month).items()}
     periods = periods_of([customer_id], month, begun)[customer_id]
-    return next(period for period in periods if today < period.end)
+    return next(period for period in periods if day < period.end)
 
 
 def begin_closes(keys: Collection[PeriodKey]) -> dict[PeriodKey, str]:

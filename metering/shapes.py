@@ -64,7 +64,13 @@ class VoidedEvent(Struct):
     source: str
     id: str
     voided_at: datetime
-    returned: Money
+    returned: Annotated[
+        Money,
+        Meta(
+            description="What went back to the balance, promotional credit included, over all periods that "
+            "were rated anew; below zero where what is left costs more."
+        ),
+    ]
     balance: StandNow
 
 

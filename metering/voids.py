@@ -20,7 +20,7 @@ from metering.levels import ACCRUAL_SOURCE, ZERO
 from metering.readings import EventIdentity, Read, Readings, reading_of
 
 _FIND = """
-SELECT month, time, period_start, prices, quantities, voided_at, void_charges_micros, data::text
+SELECT month, time, period_start, prices, quantities, voided_at, void_transfer_number, data::text
 FROM usage_event
 WHERE customer_id = %s AND source = %s AND event_id = %s
 ORDER BY time DESC LIMIT 1
@@ -31,13 +31,25 @@ WHERE customer_id = %s AND source = %s AND event_id = %s AND month = %s
 """
 
 
+# The transfers of one void: at most one per side, the latest of which the event names.
+_RETURNED = """
+SELECT coalesce(sum(CASE WHEN debit = 'unbilled_usage' THEN amount_micros ELSE -amount_micros END), 0)
+FROM transfer
+WHERE customer_id = %s AND number IN (%s, %s) AND kind = 'usage' AND created_at = %s
+"""
+
+
 class UnknownEvent(NotFound):
     code = "unknown_event"
     title = lazy_gettext("No event with this source and id was recorded.")
 
 
 class Voided(NamedTuple):
-    """What a void gave back in micros, when, and the balance afterwards."""
+    """What a void gave back to the balance in micros, when, and the balance afterwards.
+
+    It counts prepaid money and promotional credit, of all periods that it re-rated: a level that is taken
+    back was held in later periods too. Below zero where what is left costs more.
+    """
 
     micros: int
     at: datetime
@@ -51,7 +63,7 @@ class _Found(NamedTuple):
     prices: list[int]
     quantities: list[Decimal]
     voided_at: datetime | None
-    void_charges_micros: list[int] | None
+    void_transfer_number: int | None
     data: str
 
 
@@ -69,14 +81,17 @@ def void_event(customer_id: int, source: str, event_id: str) -> Voided:
         raise UnknownEvent
     found = _Found(*row)
     if found.voided_at is not None:
-        return Voided(-sum(found.void_charges_micros or ()), found.voided_at, balance)
+        last = found.void_transfer_number or 0
+        row = connection.execute(_RETURNED, (customer_id, last - 1, last, found.voided_at)).fetchone()
+        return Voided(int(row[0]) if row else 0, found.voided_at, balance)
     now = utc_now()
     event = EventIdentity(customer_id, found.time, source, event_id)
+    before = balance.prepaid_micros + balance.promo_micros
     charges, transfer_number = _take_back(connection, balance, event, found, now)
     connection.execute(
         _MARK, (now, now, charges, transfer_number, customer_id, source, event_id, found.month)
     )
-    return Voided(-sum(charges), now, balance)
+    return Voided(balance.prepaid_micros + balance.promo_micros - before, now, balance)
 
 
 def _take_back(

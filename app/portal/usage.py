@@ -34,19 +34,37 @@ def last_days(count: int) -> tuple[date, ...]:
     return tuple(today - timedelta(days=back) for back in reversed(range(count)))
 
 
-def periods(chosen: str | None) -> list[Period]:
-    """What the page offers; the last thirty days unless another is chosen."""
+def periods(chosen: str | None, customer_id: int) -> list[Period]:
+    """What the page offers; the last thirty days unless another is chosen.
+
+    Who is invoiced by the half month is offered halves as well.
+    """
     today = local_date(utc_now())
     month_start = today.replace(day=1)
     before_end = month_start - timedelta(days=1)
-    offered = (
+    offered = [
         ("30", gettext("Last 30 days"), last_days(30)),
         ("7", gettext("Last 7 days"), last_days(7)),
+        *_halves(customer_id, today),
         ("month", gettext("This month"), _days(month_start, today)),
         ("previous", gettext("Last month"), _days(before_end.replace(day=1), before_end)),
-    )
+    ]
     value = chosen if chosen in {name for name, _, _ in offered} else "30"
     return [Period(name, label, days, name == value) for name, label, days in offered]
+
+
+def _halves(customer_id: int, today: date) -> list[tuple[str, str, tuple[date, ...]]]:
+    running = metering.period_on(customer_id, today)
+    before = metering.period_on(customer_id, running.start - timedelta(days=1))
+    halves = [
+        ("period", gettext("This half month"), running, _days(running.start, today)),
+        ("last", gettext("Last half month"), before, _days(before.start, before.end - timedelta(days=1))),
+    ]
+    return [(name, label, days) for name, label, period, days in halves if not _is_month(period)]
+
+
+def _is_month(period: metering.Period) -> bool:
+    return period.start.day == period.end.day == 1
 
 
 def recent_charts(customer_id: int, count: int, *, height: int = HEIGHT) -> tuple[Chart, Chart]:

@@ -64,7 +64,7 @@ def live() -> Response:
 @customer_required
 def usage() -> str:
     """Usage of some days by day and meter, or of a meter by dimension, beside as many days before."""
-    periods = usage_charts.periods(request.args.get("period"))
+    periods = usage_charts.periods(request.args.get("period"), g.customer.customer_id)
     wanted = _wanted_usage(periods)
     return render_template(
         "portal/usage.html",
@@ -79,7 +79,7 @@ def usage() -> str:
 @customer_required
 def usage_csv() -> Response:
     """The page's figures by day, as a file."""
-    wanted = _wanted_usage(usage_charts.periods(request.args.get("period")))
+    wanted = _wanted_usage(usage_charts.periods(request.args.get("period"), g.customer.customer_id))
     return _file(usage_report.totals_csv(wanted), f"usage-{g.customer.reference}.csv")
 
 

@@ -165,8 +165,10 @@ def test_a_level_is_carried_over_the_end_of_a_period_and_closed_exactly(
     assert [u.usages[0].quantity for u in used if u] == [2, 6]
     assert [u.gross_micros for u in used if u] == [2_420_000, 7_260_000]
     # What is taken back now corrects November on December's invoice.
-    provider.void(event)
+    answers = [body(provider.void(event)) for _ in range(2)]
     assert provider.available() == 0
+    # What both periods had taken for it, also when it is asked again.
+    assert [answer["returned"]["value"] for answer in answers] == ["9.68", "9.68"]
     corrected = usage_of_period(customer_id, december)
     assert corrected is not None
     assert [c.gross_micros for c in corrected.corrections] == [-2_420_000]

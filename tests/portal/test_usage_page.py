@@ -85,3 +85,24 @@ def test_a_meter_that_does_not_exist_is_left_out(used: FlaskClient) -> None:
     ):
         assert used.get(f"/usage?{query}").status_code == 200
         assert used.get(f"/usage.csv?{query}").status_code == 200
+
+
+def test_who_is_invoiced_by_the_half_month_may_look_at_halves(
+    used: FlaskClient, api: FlaskClient, clock: Clock
+) -> None:
+    assert "half month" not in used.get("/usage").text
+    assert api.patch("/v1/customers/acme", json={"billing_cycle": "half_monthly"}).status_code == 200
+    # A new cycle holds from the next month on: on its 20th the second half runs.
+    first = (utc_now().replace(day=1) + timedelta(days=32)).replace(day=1)
+    clock.travel_to(first.replace(day=20))
+    for day in (14, 18):
+        event = {"specversion": "1.0", "id": f"h{day}", "source": "tests", "type": "llm", "subject": "acme"}
+        body = event | {"time": first.replace(day=day).isoformat(), "data": {"tokens": day}}
+        assert api.post("/v1/events", json=body).status_code == 200
+    in_unit_of_work(roll_up)
+    for period, first_day, last_day, tokens in (("period", 16, 20, "18.00"), ("last", 1, 15, "14.00")):
+        page = used.get(f"/usage?period={period}").text
+        assert f"start={first:%Y-%m}-{first_day:02d}" in page
+        assert f"end={first:%Y-%m}-{last_day + 1:02d}" in page
+        rows = list(csv.reader(io.StringIO(used.get(f"/usage.csv?period={period}").text.lstrip("\ufeff"))))
+        assert [row[2] for row in rows[1:]] == [tokens]
