@@ -21,10 +21,12 @@ from invoicing.wording import cents_text, gettext
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the history."""
+    """One line of the history; with the payment or the document that is behind it."""
 
     at: datetime
     text: str
+    top_up_id: str | None = None
+    number: str | None = None
 
 
 def events_of(invoice: Invoice) -> list[Event]:
@@ -42,7 +44,7 @@ def events_of(invoice: Invoice) -> list[Event]:
             Allocation.customer_id == invoice.customer_id, Allocation.invoice_id == invoice.invoice_id
         )
     )
-    events += [Event(one.created_at, _allocation_text(one)) for one in allocations]
+    events += [Event(one.created_at, _allocation_text(one), top_up_id=one.top_up_id) for one in allocations]
     events += [Event(step.done_at, _step_text(step, invoice, mails)) for step in steps_of(invoice)]
     if invoice.credited_cents:
         credit_notes = db.session.scalars(
@@ -50,7 +52,7 @@ def events_of(invoice: Invoice) -> list[Event]:
                 Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
             )
         )
-        events += [Event(note.issued_at, _credited_text(note)) for note in credit_notes]
+        events += [Event(note.issued_at, _credited_text(note), number=note.number) for note in credit_notes]
     return sorted(events, key=lambda event: event.at)
 
 

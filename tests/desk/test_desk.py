@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
-from app.db import unit_of_work
+from app.db import db, unit_of_work
 from app.jobs import enqueue
 from app.ledger.service import grant
 from app.mail import mail_log
 from tests.fixtures.outside import Mailbox
 from tests.portal.people import customer_with_user, operator, sign_in, token_of
+from tests.portal.test_queries import LIMIT, counted
 
 PAGES = ["/desk/customers", "/desk/customers/acme", "/desk/jobs", "/desk/mails", "/desk/api-keys"]
 
@@ -126,3 +129,43 @@ def test_a_mail_is_in_the_log_and_can_be_sent_again(
     run_jobs()
 
     assert len(smtp.messages) == 2
+
+
+def test_customers_are_sorted_by_their_balance_and_the_search_stays(staff: FlaskClient) -> None:
+    for euros, reference in enumerate(("beta", "alpha", "gamma")):
+        customer_id, _ = customer_with_user(reference)
+        with unit_of_work():
+            grant(customer_id, (euros + 1) * 1_000_000, reason="Welcome", reference="welcome")
+
+    page = staff.get("/desk/customers?search=a&sort=-available").text
+
+    assert re.findall(r"/desk/customers/(\w+)\"", page) == ["gamma", "alpha", "beta"]
+    assert 'aria-sort="descending"' in page
+    assert 'href="/desk/customers?search=a&amp;sort=available"' in page
+    by_name = staff.get("/desk/customers").text
+    assert re.findall(r"/desk/customers/(\w+)\"", by_name) == ["alpha", "beta", "gamma"]
+
+
+def test_mails_are_sorted_and_paged_in_every_order(app: Flask, staff: FlaskClient) -> None:
+    customer_id, _ = customer_with_user()
+    row = """
+    INSERT INTO mail_message (customer_id, template, locale, recipient, subject, text_body, html_body, status,
+        attempts, created_at)
+    SELECT :customer_id, 'invoice_ready', 'en', 'reader' || n % 7 || '@tegoed.example', 'Mail ' || n, '', '',
+        'sent', 1, now() FROM generate_series(1, 120) AS n
+    """
+    with unit_of_work():
+        db.session.execute(text(row), {"customer_id": customer_id})
+
+    for asked in ("", "?sort=recipient", "?sort=-subject", "?sort=status"):
+        address, seen = f"/desk/mails{asked}", []
+        while address:
+            with counted() as sent:
+                page = staff.get(address).text
+            assert len(sent) <= LIMIT
+            seen += re.findall(r'class="lead">(Mail \d+)', page)
+            following = re.search(r'rel="next" href="([^"]+)"', page)
+            address = unescape(following[1]) if following else ""
+        assert len(seen) == len(set(seen)) == 120, asked
+        if "subject" in asked:
+            assert seen == sorted(seen, reverse=True)

@@ -15,6 +15,7 @@ from app.ledger.accounts import open_account
 from app.ledger.service import grant, lock_balance, post
 from app.ledger.sides import Posting, Side
 from app.ledger.wording import described
+from app.tables import Order
 from tests.fixtures.product import Clock
 from tests.portal.people import customer_with_user, sign_in
 
@@ -210,3 +211,38 @@ def test_the_page_shows_what_was_asked_for(app: Flask, client: FlaskClient) -> N
     assert "Topped up" in client.get("/transactions?show=payments").text
     assert "There is nothing of this kind." in client.get("/transactions?show=invoices").text
     assert "Topped up" in client.get("/transactions?show=whatever").text
+
+
+def test_movements_sorted_by_amount_are_all_there_page_by_page(app: Flask, clock: Clock) -> None:
+    customer_id = account()
+    for number in range(60):
+        clock.freeze(NOON + timedelta(days=number // 3, minutes=number % 3))
+        move(customer_id, "top_up", 1_000_000 * (1 + number % 4), f"topup-{number}-paid")
+        move(customer_id, "usage", -1_000 * number - 1, f"usage-{number}")
+    usual = {row.number: row for row in statement.recent(customer_id, limit=500)}
+    for asked in ("amount", "-amount", "date"):
+        order = Order.asked(statement.COLUMNS, asked)
+        first, after = statement.sorted_page(customer_id, order)
+        assert after is not None
+        # More usage of the same day moves no page.
+        move(customer_id, "usage", -7, f"usage-late-{asked}")
+        seen = [*first]
+        while after is not None:
+            rows, after = statement.sorted_page(customer_id, order, after)
+            seen += rows
+        assert len({row.first for row in seen}) == len(seen) == len(usual)
+        values = [row.amount_micros if "amount" in asked else row.first for row in seen]
+        assert values == sorted(values, reverse=asked.startswith("-"))
+        assert all(row.balance_micros == usual[row.number].balance_micros for row in first)
+        usual = {row.number: row for row in statement.recent(customer_id, limit=500)}
+
+
+def test_movements_of_one_kind_are_sorted_among_themselves(app: Flask) -> None:
+    customer_id = account()
+    for number, micros in enumerate((3_000_000, 1_000_000, 2_000_000)):
+        move(customer_id, "top_up", micros, f"topup-{number}-paid")
+        move(customer_id, "usage", -500_000, f"usage-{number}")
+    rows, more = statement.sorted_page(
+        customer_id, Order.asked(statement.COLUMNS, "-amount"), show="payments"
+    )
+    assert ([row.amount_micros for row in rows], more) == ([3_000_000, 2_000_000, 1_000_000], None)

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db import db, unit_of_work
-from tests.portal.people import operator, sign_in, token_of
+from tests.portal.people import enter, member, operator, sign_in, token_of
 from tests.topups.conftest import EURO, Story
 from topups import service
 
@@ -103,3 +103,29 @@ def test_customers_see_nothing_of_it(app: Flask, story: Story, client: FlaskClie
         assert client.get(path).status_code == 302
     assert service.refunds_of(story.top_up(top_up.top_up_id)) == []
     db.session.rollback()
+
+
+def test_payments_are_sorted_for_staff_and_for_the_customer_with_the_receipts(
+    app: Flask, story: Story, staff: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("topups.receipts.render_pdf", lambda html: b"%PDF " + html.encode())
+    paid = {euros: story.pay(euros, key=f"pay-{euros}") for euros in (25, 50, 10)}
+    unpaid = story.request(30, key="open")
+    reader = app.test_client()
+    enter(reader, member(story.customer_id, "viewer", "bo@acme.example"))
+
+    for client, address in ((staff, "/desk/customers/acme/payments"), (reader, "/payments")):
+        shown = unescape(client.get(f"{address}?sort=-amount").text)
+        amounts = re.findall(r'class="figure">€(\d+)\.00</td>', shown)
+        assert amounts == ["50", "30", "25", "10"]
+        newest = re.findall(r'class="figure">€(\d+)\.00</td>', unescape(client.get(address).text))
+        assert newest == ["30", "10", "50", "25"]
+        assert 'aria-sort="descending"' in shown
+        begun = client.get(f"{address}?sort=-amount&before={paid[25].top_up_id}").text
+        assert re.findall(r'class="figure">€(\d+)\.00</td>', unescape(begun)) == ["10"]
+        assert client.get(f"{address}?before=tu_x_y").status_code == 404
+
+    page = reader.get("/payments").text
+    assert page.count("/receipt.pdf") == 3
+    assert f"/top-up/{unpaid.top_up_id}/receipt.pdf" not in page
+    assert reader.get(f"/top-up/{paid[50].top_up_id}/receipt.pdf").data.startswith(b"%PDF")
