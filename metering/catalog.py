@@ -14,9 +14,11 @@ from psycopg import Connection, Cursor
 from psycopg.rows import TupleRow
 from sqlalchemy import select
 
+from app.config import settings
 from app.db import db
 from metering.aggregation import ADDITIVE
 from metering.models import Meter, MeterCatalog, MeterPrice
+from metering.periods import day_of
 from metering.prices import Price, decode_definition, prices_in_force
 from metering.rating import gross_function
 from metering.treatment import TaxClass, class_at
@@ -163,5 +165,6 @@ def _price(row: MeterPrice) -> Price:
         effective_from=row.effective_from,
         when=tuple(sorted(row.applies_when.items())),
         definition=decode_definition(row.definition),
+        published_on=day_of(row.created_at, settings().timezone),
         customer_id=row.customer_id,
     )

@@ -21,6 +21,7 @@ from app.errors import Conflict, Invalid, NotFound, Text
 from metering.aggregation import AGGREGATIONS, MAX_DIMENSION
 from metering.catalog import Catalog, MeterRule, keep_catalog, load_catalog
 from metering.models import Meter, MeterCatalog, MeterPrice
+from metering.periods import day_of
 from metering.prices import Price, PriceInvalid, decode_definition, encode_definition, is_ambiguous
 from metering.treatment import TAX_CATEGORIES, USUAL_CLASS, TaxClass, class_at
 
@@ -282,7 +283,8 @@ def price_to_try(code: str, document: Mapping[str, Any], customer_id: int | None
     if is_ambiguous(when, published):
         raise PriceAmbiguous(field="when")
     definition = decode_definition(asked.definition)
-    return Price(0, meter.meter_id, 0, None, tuple(sorted(when.items())), definition, customer_id)
+    today = day_of(utc_now(), settings().timezone)
+    return Price(0, meter.meter_id, 0, None, tuple(sorted(when.items())), definition, today, customer_id)
 
 
 def _definition(document: dict[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Price(msgspec.Struct, frozen=True):
 
     `catalog_version` is the state of the catalogue that it came with: a period that was frozen at
     an earlier version does not see it. `when` names the dimension values it is for. With a customer
-    it is in that customer's own list.
+    it is in that customer's own list. `published_on` is a day in the provider's zone.
     """
 
     price_id: int
@@ -77,6 +77,7 @@ class Price(msgspec.Struct, frozen=True):
     effective_from: date | None
     when: tuple[tuple[str, str], ...]
     definition: Definition
+    published_on: date
     customer_id: int | None = None
 
 
@@ -179,8 +180,8 @@ def is_ambiguous(when: Mapping[str, str], published: Iterable[Mapping[str, str]]
 def prices_in_force(prices: Iterable[Price], period_start: date, version: int) -> list[Price]:
     """Give one meter's prices for a period that was frozen at a catalogue version.
 
-    A customer's own come first, then the most specific. Of each list and `when` the version with the
-    latest start counts. Where the meter had no price yet at that version, neither of the provider nor
+    A customer's own come first, then the most specific. Of each list and `when` one version counts: see
+    `_standing`. Where the meter had no price yet at that version, neither of the provider nor
     of the customer, the first ever of each `when` joins at once.
     """
     effective = [
@@ -189,12 +190,33 @@ def prices_in_force(prices: Iterable[Price], period_start: date, version: int) -
     frozen = [price for price in effective if price.catalog_version <= version]
     chosen: dict[tuple[int | None, tuple[tuple[str, str], ...]], Price] = {}
     if frozen:
-        for price in sorted(frozen, key=_start_order):
-            chosen[price.customer_id, price.when] = price
+        versions: dict[tuple[int | None, tuple[tuple[str, str], ...]], list[Price]] = {}
+        for price in frozen:
+            versions.setdefault((price.customer_id, price.when), []).append(price)
+        chosen = {key: _standing(of_one) for key, of_one in versions.items()}
     else:
         for price in sorted(effective, key=lambda price: price.catalog_version):
             chosen.setdefault((price.customer_id, price.when), price)
     return sorted(chosen.values(), key=lambda price: (price.customer_id is None, -len(price.when)))
+
+
+def _standing(versions: Sequence[Price]) -> Price:
+    """Give the version that counts of those in effect.
+
+    One without a day takes the place of all that had started when it was published. Of what starts later,
+    or was published later, the latest start counts.
+    """
+    at_once = [price for price in versions if price.effective_from is None]
+    last = max(at_once, key=_start_order, default=None)
+    if last is None:
+        return max(versions, key=_start_order)
+    later = [
+        price
+        for price in versions
+        if price.effective_from is not None
+        and (price.effective_from > last.published_on or price.catalog_version > last.catalog_version)
+    ]
+    return max(later, key=_start_order, default=last)
 
 
 def _start_order(price: Price) -> tuple[date, int]:

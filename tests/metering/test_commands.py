@@ -109,7 +109,9 @@ def test_of_a_meter_that_does_not_add_up_only_a_price_in_use_can_be_tried(
 
 
 def price_for_test(price_id: int, customer_id: int | None = None, **when: str) -> Price:
-    return Price(price_id, 1, 1, None, tuple(sorted(when.items())), PerUnit(Decimal(1)), customer_id)
+    return Price(
+        price_id, 1, 1, None, tuple(sorted(when.items())), PerUnit(Decimal(1)), OCTOBER.date(), customer_id
+    )
 
 
 @given(

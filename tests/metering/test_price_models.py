@@ -169,6 +169,32 @@ def test_a_period_that_has_begun_keeps_its_prices_and_the_next_takes_its_custome
         assert before - provider.available() == 1000 * Decimal(unit_amount) * Decimal("1.21")
 
 
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_price_for_at_once_replaces_the_dated_one_in_force_from_the_next_period(
+    provider: Provider, clock: Clock, *, is_own: bool
+) -> None:
+    def publish(unit_amount: str, effective_from: str | None) -> None:
+        if is_own:
+            own(provider, unit_amount, effective_from=effective_from)
+        else:
+            facts = {"currency": "EUR", "unit_amount": unit_amount, "effective_from": effective_from}
+            assert provider.price(model="per_unit", **facts).status_code == 201
+
+    clock.freeze(datetime(2026, 9, 10, tzinfo=UTC))
+    publish("0.002", "2026-10-01")
+    clock.freeze(datetime(2026, 10, 10, tzinfo=UTC))
+    provider.send(provider.event(1000))
+    publish("0.003", None)
+    publish("0.004", "2026-12-01")
+    debited = []
+    for month in (10, 11, 12):
+        clock.freeze(datetime(2026, month, 22, tzinfo=UTC))
+        before = provider.available()
+        provider.send(provider.event(1000))
+        debited.append(before - provider.available())
+    assert debited == [1210 * Decimal(price) for price in ("0.002", "0.003", "0.004")]
+
+
 def test_a_meter_that_has_a_price_for_one_customer_only_counts_for_nobody_else(
     bare_provider: Provider,
 ) -> None:

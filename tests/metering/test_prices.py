@@ -23,9 +23,9 @@ from metering.prices import (
 NOVEMBER, DECEMBER = date(2026, 11, 1), date(2026, 12, 1)
 
 
-def price(price_id: int, *, since: date | None = None, **when: str) -> Price:
-    """Make a price that came with the catalogue's version of the same number."""
-    return Price(price_id, 1, price_id, since, tuple(sorted(when.items())), PerUnit(Decimal(price_id)))
+def price(price_id: int, *, since: date | None = None, on: date = NOVEMBER, **when: str) -> Price:
+    """Make a price that came with the catalogue's version of the same number, published on a day."""
+    return Price(price_id, 1, price_id, since, tuple(sorted(when.items())), PerUnit(Decimal(price_id)), on)
 
 
 def ids(prices: list[Price]) -> list[int]:
@@ -107,6 +107,24 @@ def test_a_price_counts_from_the_first_period_that_starts_on_or_after_its_day() 
     prices = [price(1), price(2, since=DECEMBER), price(3)]
     assert ids(prices_in_force(prices, NOVEMBER, 3)) == [3]
     assert ids(prices_in_force(prices, DECEMBER, 3)) == [2]
+
+
+def test_a_price_without_a_day_takes_the_place_of_all_that_had_started_when_it_was_published() -> None:
+    tenth, january = date(2026, 11, 10), date(2027, 1, 1)
+    prices = [price(1, since=NOVEMBER), price(2, since=january), price(3, on=tenth)]
+    assert ids(prices_in_force(prices, DECEMBER, 2)) == [1]
+    assert ids(prices_in_force(prices, DECEMBER, 3)) == [3]
+    assert ids(prices_in_force(prices, january, 3)) == [2]
+    # On one day the later one counts.
+    assert ids(prices_in_force([price(1, since=tenth), price(2, on=tenth)], DECEMBER, 2)) == [2]
+    assert ids(prices_in_force([price(1, on=tenth), price(2, since=tenth)], DECEMBER, 2)) == [2]
+
+
+def test_a_price_with_a_day_in_the_past_takes_the_place_of_one_that_counted_at_once() -> None:
+    tenth, twelfth = date(2026, 11, 10), date(2026, 11, 12)
+    prices = [price(1, on=tenth), price(2, since=NOVEMBER, on=twelfth)]
+    assert ids(prices_in_force(prices, DECEMBER, 1)) == [1]
+    assert ids(prices_in_force(prices, DECEMBER, 2)) == [2]
 
 
 def test_a_meters_first_price_joins_a_frozen_period_at_once_but_its_second_does_not() -> None:
