@@ -47,7 +47,9 @@ class UnknownMeter(NotFound):
 
 class MeterInUse(Conflict):
     code = "meter_in_use"
-    title = lazy_gettext("This meter has counted events: how it counts them cannot change any more.")
+    title = lazy_gettext(
+        "This meter has counted events: how it counts, and by which dimensions, cannot change any more."
+    )
 
 
 class PriceAmbiguous(Conflict):
@@ -119,12 +121,11 @@ def _tax_class(facts: Mapping[str, Any], before: TaxClass) -> TaxClass:
 
 
 def _check_change(meter: Meter, values: Mapping[str, Any]) -> None:
-    counting: tuple[str, ...] = ("event_type", "aggregation", "value_property")
-    if meter.aggregation == "weighted_sum":
-        # A level is held per set of dimension values: other dimensions would make other levels.
-        counting = (*counting, "dimensions")
-    if meter.first_event_at is not None and any(getattr(meter, name) != values[name] for name in counting):
-        raise MeterInUse
+    # By its dimensions usage is kept and levels are held: with others, what was counted would count twice.
+    counting = ("event_type", "aggregation", "value_property", "dimensions")
+    changed = next((name for name in counting if getattr(meter, name) != values[name]), None)
+    if changed is not None and meter.first_event_at is not None:
+        raise MeterInUse(field=changed)
     used = {
         name
         for when in db.session.scalars(

@@ -47,6 +47,16 @@ def test_after_its_first_event_a_meter_keeps_its_way_of_counting(provider: Provi
     assert provider.meter(name={"en": "Words", "nl": "Woorden"}).status_code == 200
 
 
+def test_after_its_first_event_a_meter_keeps_its_dimensions(provider: Provider) -> None:
+    assert provider.meter(dimensions=["model", "region"]).status_code == 200
+    provider.send(provider.event(10, data={"tokens": 10, "model": "large", "region": "eu"}))
+    refused = provider.meter(dimensions=["model"])
+    assert (refused.status_code, body(refused)["code"]) == (409, "meter_in_use")
+    assert body(refused)["field"] == "dimensions"
+    assert provider.meter(dimensions=["model", "region"]).status_code == 200
+    assert body(provider.api.get("/v1/meters"))["data"][0]["dimensions"] == ["model", "region"]
+
+
 BAD_PRICES: list[tuple[dict[str, Any], str]] = [
     ({}, "model"),
     ({"model": "free"}, "model"),
