@@ -19,7 +19,7 @@ from app.config import settings
 from app.db import after_commit, db
 from app.errors import Conflict, Invalid, NotFound, Text
 from metering.aggregation import AGGREGATIONS, MAX_DIMENSION
-from metering.catalog import Catalog, MeterRule, keep_catalog, load_catalog
+from metering.catalog import Catalog, keep_catalog, load_catalog
 from metering.models import Meter, MeterCatalog, MeterPrice
 from metering.periods import day_of
 from metering.prices import Price, PriceInvalid, decode_definition, encode_definition, is_ambiguous
@@ -230,17 +230,9 @@ def publish_price(code: str, document: Mapping[str, Any], customer_id: int | Non
     Periods that have begun keep their prices; only a meter's first price joins them. Raises UnknownMeter,
     Invalid naming the field, PriceAmbiguous.
     """
-    asked = _asked(document)
-    version = _lock_catalog()
+    asked, version = _asked(document), _lock_catalog()
     meter = find_meter(code)
-    when = _when(asked.when, meter)
-    published = db.session.scalars(
-        select(MeterPrice.applies_when).where(
-            MeterPrice.meter_id == meter.meter_id, MeterPrice.customer_id.is_not_distinct_from(customer_id)
-        )
-    ).all()
-    if is_ambiguous(when, published):
-        raise PriceAmbiguous(field="when")
+    when = _new_when(asked.when, meter, customer_id)
     price = MeterPrice(
         meter_id=meter.meter_id,
         customer_id=customer_id,
@@ -275,7 +267,15 @@ def price_to_try(code: str, document: Mapping[str, Any], customer_id: int | None
     """A price as it would be published, without an id. Raises UnknownMeter, Invalid, PriceAmbiguous."""
     asked = _asked(document)
     meter = find_meter(code)
-    when = _when(asked.when, meter)
+    when = _new_when(asked.when, meter, customer_id)
+    definition = decode_definition(asked.definition)
+    today = day_of(utc_now(), settings().timezone)
+    return Price(0, meter.meter_id, 0, None, tuple(sorted(when.items())), definition, today, customer_id)
+
+
+def _new_when(value: object, meter: Meter, customer_id: int | None) -> dict[str, str]:
+    """What a new price is for, that cannot tie with another of its list."""
+    when = _when(value, meter)
     published = db.session.scalars(
         select(MeterPrice.applies_when).where(
             MeterPrice.meter_id == meter.meter_id, MeterPrice.customer_id.is_not_distinct_from(customer_id)
@@ -283,9 +283,7 @@ def price_to_try(code: str, document: Mapping[str, Any], customer_id: int | None
     ).all()
     if is_ambiguous(when, published):
         raise PriceAmbiguous(field="when")
-    definition = decode_definition(asked.definition)
-    today = day_of(utc_now(), settings().timezone)
-    return Price(0, meter.meter_id, 0, None, tuple(sorted(when.items())), definition, today, customer_id)
+    return when
 
 
 def _definition(document: dict[str, Any]) -> dict[str, Any]:
@@ -385,7 +383,7 @@ def note_first_events(catalog: Catalog, event_types: Collection[str]) -> Catalog
         meter.meter_id
         for event_type in event_types
         for meter in catalog.by_type.get(event_type, ())
-        if _is_unnoted(meter, catalog)
+        if not meter.has_events and catalog.is_in_use(meter.meter_id)
     ]
     if not first:
         return catalog
@@ -398,7 +396,3 @@ def note_first_events(catalog: Catalog, event_types: Collection[str]) -> Catalog
     noted = load_catalog()
     after_commit(lambda: keep_catalog(noted))
     return noted
-
-
-def _is_unnoted(meter: MeterRule, catalog: Catalog) -> bool:
-    return not meter.has_events and catalog.is_in_use(meter.meter_id)

@@ -6,10 +6,10 @@ price tried inside a customer's own list replaces or joins that list, and only t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from flask_babel import lazy_gettext
@@ -23,12 +23,15 @@ from metering.aggregation import ADDITIVE
 from metering.catalog import current_catalog
 from metering.meters import price_to_try
 from metering.models import UsageHour, UsagePeriod, UsageTotal
+from metering.periods import period_of_day
 from metering.prices import Price, price_for
 from metering.rating import EXACT, Usage, gross_micros, net_of, sum_exact
 from metering.treatment import frozen_treatment
 
 TRIED: Final = 0
 ZERO: Final = Decimal(0)
+# A customer, and the first day of a period.
+_PeriodKey: TypeAlias = tuple[int, date]
 
 
 class CannotBeTried(Conflict):
@@ -61,6 +64,16 @@ class Difference:
     def more_micros(self) -> int:
         """What the customer would have paid more; negative is less."""
         return self.tried_gross_micros - self.gross_micros
+
+    def plus(self, other: "Difference") -> "Difference":
+        """This and another period of the same customer, together."""
+        return replace(
+            self,
+            net=EXACT.add(self.net, other.net),
+            tried_net=EXACT.add(self.tried_net, other.tried_net),
+            gross_micros=self.gross_micros + other.gross_micros,
+            tried_gross_micros=self.tried_gross_micros + other.tried_gross_micros,
+        )
 
 
 def with_tried(in_force: Sequence[Price], tried: Price) -> list[Price]:
@@ -111,53 +124,61 @@ def _more(usage: Usage, part: Usage) -> Usage:
 
 
 def try_price(
-    code: str, document: Mapping[str, Any], period_start: date, customer_id: int | None = None
+    code: str, document: Mapping[str, Any], month: date, customer_id: int | None = None
 ) -> list[Difference]:
-    """Rate a period again for all customers who used the meter in it; the greatest differences first.
+    """Rate a month again for all customers who used the meter in it; the greatest differences first.
 
-    With a customer the price is tried in that customer's own list, and only that customer is rated.
+    Each period that begins in the month is rated for itself, and a customer's periods are added up. With a
+    customer the price is tried in that customer's own list, and only that customer is rated.
     Raises UnknownMeter, Invalid, PriceAmbiguous, CannotBeTried.
     """
     tried = price_to_try(code, document, customer_id)
     catalog = current_catalog()
-    totals = _totals(tried, period_start)
+    totals = _totals(tried, month)
     definitions = {price.price_id: price.definition for price in catalog.prices.values()}
     definitions[TRIED] = tried.definition
-    slices: dict[int, list[Slice]] | None = None
-    found = []
+    slices: dict[_PeriodKey, list[Slice]] | None = None
+    found: dict[int, Difference] = {}
     for row in db.session.execute(
         select(
             UsagePeriod.customer_id,
+            UsagePeriod.period_start,
             UsagePeriod.vat_rate,
             UsagePeriod.special_taxes,
             UsagePeriod.catalog_version,
             Customer.reference,
         )
         .join(Customer, Customer.customer_id == UsagePeriod.customer_id)
-        .where(UsagePeriod.period_start == period_start, _rated(UsagePeriod.customer_id, tried))
+        .where(_begins_in(UsagePeriod.period_start, month), _rated(UsagePeriod.customer_id, tried))
     ):
-        mine = totals.get(row.customer_id)
+        key = (row.customer_id, row.period_start)
+        mine = totals.get(key)
         if mine is None:
             continue
-        in_force = catalog.in_force(tried.meter_id, period_start, row.catalog_version, row.customer_id)
+        in_force = catalog.in_force(tried.meter_id, row.period_start, row.catalog_version, row.customer_id)
         if slices is None and not _replaces(in_force, tried):
             if catalog.meters[tried.meter_id].aggregation not in ADDITIVE:
                 raise CannotBeTried
-            slices = _slices(tried, period_start)
+            slices = _slices(tried, month)
         tax_class = catalog.tax_class(tried.meter_id, row.catalog_version)
         rate = frozen_treatment("", row.vat_rate, row.special_taxes).of_class(tax_class).rate
-        then = rated_again(mine, (slices or {}).get(row.customer_id, ()), in_force, tried)
-        found.append(
-            Difference(
-                row.customer_id,
-                row.reference,
-                sum_exact([net_of(definitions[i], usage) for i, usage in mine.items()]),
-                sum_exact([net_of(definitions[i], usage) for i, usage in then.items()]),
-                sum(gross_micros(definitions[i], usage, rate) for i, usage in mine.items()),
-                sum(gross_micros(definitions[i], usage, rate) for i, usage in then.items()),
-            )
+        then = rated_again(mine, (slices or {}).get(key, ()), in_force, tried)
+        of_period = Difference(
+            row.customer_id,
+            row.reference,
+            sum_exact([net_of(definitions[i], usage) for i, usage in mine.items()]),
+            sum_exact([net_of(definitions[i], usage) for i, usage in then.items()]),
+            sum(gross_micros(definitions[i], usage, rate) for i, usage in mine.items()),
+            sum(gross_micros(definitions[i], usage, rate) for i, usage in then.items()),
         )
-    return sorted(found, key=lambda one: (-abs(one.more_micros), one.reference))
+        known = found.get(row.customer_id)
+        found[row.customer_id] = of_period if known is None else known.plus(of_period)
+    return sorted(found.values(), key=lambda one: (-abs(one.more_micros), one.reference))
+
+
+def _begins_in(column: InstrumentedAttribute[date], month: date) -> ColumnElement[bool]:
+    """Of which periods usage is rated again: a customer's month may have two."""
+    return (column >= month) & (column < period_of_day(month).end)
 
 
 def _rated(column: InstrumentedAttribute[int], tried: Price) -> ColumnElement[bool]:
@@ -165,43 +186,46 @@ def _rated(column: InstrumentedAttribute[int], tried: Price) -> ColumnElement[bo
     return true() if tried.customer_id is None else column == tried.customer_id
 
 
-def _totals(tried: Price, period_start: date) -> dict[int, dict[int, Usage]]:
-    found: dict[int, dict[int, Usage]] = {}
+def _totals(tried: Price, month: date) -> dict[_PeriodKey, dict[int, Usage]]:
+    found: dict[_PeriodKey, dict[int, Usage]] = {}
     for row in db.session.execute(
         select(
             UsageTotal.customer_id,
+            UsageTotal.period_start,
             UsageTotal.price_id,
             (UsageTotal.quantity + UsageTotal.late_quantity).label("quantity"),
             (UsageTotal.events + UsageTotal.late_events).label("events"),
         ).where(
-            UsageTotal.period_start == period_start,
+            _begins_in(UsageTotal.period_start, month),
             UsageTotal.meter_id == tried.meter_id,
             _rated(UsageTotal.customer_id, tried),
         )
     ):
-        found.setdefault(row.customer_id, {})[row.price_id] = Usage(row.quantity, row.events)
+        mine = found.setdefault((row.customer_id, row.period_start), {})
+        mine[row.price_id] = Usage(row.quantity, row.events)
     return found
 
 
-def _slices(tried: Price, period_start: date) -> dict[int, list[Slice]]:
+def _slices(tried: Price, month: date) -> dict[_PeriodKey, list[Slice]]:
     """Usage per price and dimension values, from what was rolled up."""
-    found: dict[int, list[Slice]] = {}
+    found: dict[_PeriodKey, list[Slice]] = {}
     for row in db.session.execute(
         select(
             UsageHour.customer_id,
+            UsageHour.period_start,
             UsageHour.price_id,
             UsageHour.dimensions,
             func.sum(UsageHour.quantity).label("quantity"),
             func.sum(UsageHour.events).label("events"),
         )
         .where(
-            UsageHour.period_start == period_start,
+            _begins_in(UsageHour.period_start, month),
             UsageHour.meter_id == tried.meter_id,
             _rated(UsageHour.customer_id, tried),
         )
-        .group_by(UsageHour.customer_id, UsageHour.price_id, UsageHour.dimensions)
+        .group_by(UsageHour.customer_id, UsageHour.period_start, UsageHour.price_id, UsageHour.dimensions)
     ):
         dimensions = msgspec.json.decode(row.dimensions, type=dict[str, str])
         part = Slice(row.price_id, dimensions, Usage(row.quantity, int(row.events)))
-        found.setdefault(row.customer_id, []).append(part)
+        found.setdefault((row.customer_id, row.period_start), []).append(part)
     return found

@@ -74,6 +74,33 @@ def test_a_price_for_one_dimension_takes_only_what_it_would_be_chosen_for(
     assert rows[1:3] == [["acme", "1.452", "1.936", "0.484"], ["other", "0.121", "0.121", "0.00"]]
 
 
+@pytest.mark.parametrize(
+    ("when", "tried_amount"),
+    [
+        # €0.001 for each of 1400 tokens, against €1 for each half; or €1 for the large ones of each half and
+        # €0.001 for each of the 1000 small ones.
+        ({}, "2.42"),
+        ({"model": "large"}, "3.63"),
+    ],
+)
+def test_a_price_is_tried_on_both_halves_of_a_customers_month(
+    provider: Provider, command: Command, clock: Clock, when: dict[str, str], tried_amount: str
+) -> None:
+    clock.travel_to(datetime(2026, 9, 10, tzinfo=UTC))
+    provider.customer("bravo", billing_cycle="half_monthly")
+    for day, tokens in ((10, 150), (20, 250)):
+        clock.travel_to(datetime(2026, 10, day, 12, tzinfo=UTC))
+        large = {"tokens": tokens, "model": "large"}
+        provider.send(provider.event(subject="bravo", data=large), provider.event(500, subject="bravo"))
+    clock.travel_to(NOVEMBER)
+    roll_up()
+    tiers = [{"up_to": "100", "unit_amount": "0.01"}, {"up_to": None, "unit_amount": "0"}]
+    price: dict[str, Any] = {"model": "graduated", "tiers": tiers}
+    tried = command("try-price", "tokens", "-", document=price | ({"when": when} if when else {}))
+    (row,) = [line.split() for line in tried.output.splitlines() if line.startswith("bravo")]
+    assert row[1:3] == ["1.694", tried_amount]
+
+
 def test_a_price_that_could_not_be_published_cannot_be_tried(last_month: Provider, command: Command) -> None:
     wrong: list[tuple[object, str]] = [
         ({"model": "per_unit", "unit_amount": "-1"}, "unit_amount: An amount cannot be negative."),

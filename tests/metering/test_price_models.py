@@ -173,12 +173,12 @@ def test_a_period_that_has_begun_keeps_its_prices_and_the_next_takes_its_custome
 def test_a_price_for_at_once_replaces_the_dated_one_in_force_from_the_next_period(
     provider: Provider, clock: Clock, *, is_own: bool
 ) -> None:
-    def publish(unit_amount: str, effective_from: str | None) -> None:
+    def publish(unit_amount: str, effective_from: Any) -> None:
         if is_own:
             own(provider, unit_amount, effective_from=effective_from)
         else:
-            facts = {"currency": "EUR", "unit_amount": unit_amount, "effective_from": effective_from}
-            assert provider.price(model="per_unit", **facts).status_code == 201
+            facts: dict[str, Any] = {"unit_amount": unit_amount, "effective_from": effective_from}
+            assert provider.price(model="per_unit", currency="EUR", **facts).status_code == 201
 
     clock.freeze(datetime(2026, 9, 10, tzinfo=UTC))
     publish("0.002", "2026-10-01")
