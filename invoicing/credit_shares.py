@@ -58,6 +58,20 @@ def vat_of(treatment: Treatment, taxable_cents: int) -> int:
     return cents(Decimal(taxable_cents).scaleb(-2) * treatment.percent / 100)
 
 
+def without(left: Iterable[Left], given_back: Iterable[TaxTotal]) -> tuple[Left, ...]:
+    """What is left once what came back in another way is counted too, never below zero."""
+    taken = {tax.treatment: tax for tax in given_back}
+    rest = []
+    for one in left:
+        tax = taken.get(one.treatment)
+        if tax is not None and one.taxable_cents > 0:
+            taxable = max(0, one.taxable_cents - tax.taxable_cents)
+            rest.append(Left(one.treatment, taxable, max(0, one.vat_cents - tax.vat_cents) if taxable else 0))
+        else:
+            rest.append(one)
+    return tuple(one for one in rest if one.taxable_cents or one.vat_cents)
+
+
 def shares_of(amount_cents: int, left: Sequence[Left]) -> tuple[TaxTotal, ...]:
     """An amount, VAT included, spread over what is left in proportion to it; all of it when it is all.
 

@@ -22,8 +22,8 @@ from app.jobs import enqueue
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
 from app.money import cents_of_micros, micros_of_cents
-from invoicing import payment_requests, settlement, write_offs
-from invoicing.credit_shares import Left, left_of, of_lines, room_for_lines, shares_of
+from invoicing import metered, payment_requests, settlement, write_offs
+from invoicing.credit_shares import Left, left_of, of_lines, room_for_lines, shares_of, without
 from invoicing.errors import CreditTooLarge, NothingToCredit
 from invoicing.issuing import buyer, seller
 from invoicing.lines import Line
@@ -133,9 +133,17 @@ def _locked(customer_id: int, number: str) -> Invoice:
     ).one()
 
 
+def creditable_cents(original: Invoice) -> int:
+    """What of an invoice no credit note has taken back, and no usage of it that was taken back since."""
+    if original.kind != INVOICE:
+        return 0
+    left = sum(one.gross_cents for one in _left(original))
+    return max(0, min(left, original.total_cents - original.credited_cents))
+
+
 def _amount_cents(original: Invoice, amount_micros: int | None) -> int:
-    left = original.total_cents - original.credited_cents
-    if original.kind != INVOICE or left <= 0:
+    left = creditable_cents(original)
+    if left <= 0:
         raise NothingToCredit
     if amount_micros is None:
         return left
@@ -159,7 +167,10 @@ def _content(original: Invoice, amount_cents: int) -> _Content:
 
 
 def _left(original: Invoice) -> tuple[Left, ...]:
-    return left_of(map(_tax_total, original.taxes), _credited(original))
+    left = left_of(map(_tax_total, original.taxes), _credited(original))
+    if original.close_key is None:
+        return left
+    return without(left, metered.given_back(original.customer_id, original.period_start))
 
 
 def _room(original: Invoice) -> tuple[Left, ...]:

@@ -46,13 +46,12 @@ def events_of(invoice: Invoice) -> list[Event]:
     )
     events += [Event(one.created_at, _allocation_text(one), top_up_id=one.top_up_id) for one in allocations]
     events += [Event(step.done_at, _step_text(step, invoice, mails)) for step in steps_of(invoice)]
-    if invoice.credited_cents:
-        credit_notes = db.session.scalars(
-            select(Invoice).where(
-                Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
-            )
+    credit_notes = db.session.scalars(
+        select(Invoice).where(
+            Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
         )
-        events += [Event(note.issued_at, _credited_text(note), number=note.number) for note in credit_notes]
+    )
+    events += [Event(note.issued_at, _credited_text(note), number=note.number) for note in credit_notes]
     return sorted(events, key=lambda event: event.at)
 
 

@@ -18,11 +18,13 @@ from app.customers import service as customers
 from app.customers.models import Customer
 from app.db import db
 from app.i18n import local_date
+from app.money import cents_of_micros
 from invoicing import extras, tax, vat_numbers
 from invoicing.billing import PeriodFacts
 from invoicing.lines import KINDS, Line, MeterUsage, Part, correction_line
 from invoicing.models import CloseRun
 from invoicing.tax import SPECIAL, Buyer, Treatment
+from invoicing.totals import TaxTotal, cents
 from metering import service as metering
 from metering.service import Correction, CustomerFacts, Period, PeriodUsage, PriceUsage, TaxTreatment
 from topups import service as topups
@@ -289,6 +291,26 @@ def _promo_by_treatment(usage: PeriodUsage, own: Treatment) -> dict[Treatment, i
     if left:
         shares[own] = shares.get(own, 0) + left
     return shares
+
+
+def given_back(customer_id: int, period_start: date) -> list[TaxTotal]:
+    """What of a period's usage was taken back since its close, by treatment; the money is back already.
+
+    Corrections that charge weigh against those that give back. Promotional credit that went back to its
+    grant is counted too: it never comes back as cash.
+    """
+    net: dict[Treatment, Decimal] = {}
+    gross: dict[Treatment, int] = {}
+    for one in metering.corrections_of(customer_id, period_start):
+        treatment = _treatment(one.treatment)
+        net[treatment] = net.get(treatment, Decimal(0)) - one.net
+        gross[treatment] = gross.get(treatment, 0) - one.gross_micros
+    totals = []
+    for treatment, micros in gross.items():
+        if micros > 0:
+            net_cents = cents(net[treatment])
+            totals.append(TaxTotal(treatment, net_cents, 0, cents_of_micros(micros) - net_cents))
+    return totals
 
 
 def debited_after(keys: Collection[PeriodKey]) -> dict[PeriodKey, NewerDebits]:

@@ -14,7 +14,7 @@ from app.customers.models import Customer
 from app.db import in_unit_of_work
 from invoicing import documents, metered, references, runs
 from invoicing.behind import numbers_behind
-from invoicing.crediting import CreditWish, credit
+from invoicing.crediting import CreditWish, credit, creditable_cents
 from invoicing.credits import move_to_balance as move_credits
 from invoicing.documents import PAID_PDF, PDF, REQUEST_PDF, XML, filename, held_documents, stored_kinds
 from invoicing.errors import InvalidPeriod, PeriodNotEnded
@@ -81,6 +81,7 @@ __all__ = [
     "add_charge_source",
     "check_again",
     "credit",
+    "creditable_cents",
     "document",
     "due",
     "filename",

@@ -35,14 +35,20 @@ FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, period_start)
 JOIN usage_total t USING (customer_id, period_start)
 ORDER BY t.customer_id, t.period_start, t.meter_id, t.price_id
 """
-_CORRECTIONS: Final = """
+_CORRECTED: Final = """
 SELECT c.customer_id, c.billed_period_start, c.meter_id, c.price_id, c.quantity, c.events, c.net_amount,
        c.gross_micros, p.period_start, p.period_end, p.tax_category, p.vat_rate, p.special_taxes,
        p.catalog_version
+"""
+_CORRECTIONS: Final = f"""{_CORRECTED}
 FROM unnest(%s::bigint[], %s::date[]) AS k (customer_id, billed_period_start)
 JOIN usage_correction c USING (customer_id, billed_period_start)
 JOIN usage_period p ON p.customer_id = c.customer_id AND p.period_start = c.period_start
 ORDER BY c.customer_id, c.billed_period_start, c.period_start, c.meter_id, c.price_id
+"""
+_CORRECTIONS_OF: Final = f"""{_CORRECTED}
+FROM usage_correction c JOIN usage_period p USING (customer_id, period_start)
+WHERE c.customer_id = %s AND c.period_start = %s
 """
 # A newer period that is closed already has settled what it took.
 _AFTER: Final = """
@@ -167,6 +173,13 @@ def usage_of_period(customer_id: int, period_start: date) -> PeriodUsage | None:
     """What one period used and took; None when it has not begun."""
     key = (customer_id, period_start)
     return PeriodUsages([key]).of(key)
+
+
+def corrections_of(customer_id: int, period_start: date) -> list[Correction]:
+    """What of a period's usage later periods bill or give back, those included that are still open."""
+    catalog = current_catalog()
+    rows = driver_connection().execute(_CORRECTIONS_OF, (customer_id, period_start), binary=True).fetchall()
+    return [_correction(catalog, row) for row in rows]
 
 
 def debited_after(keys: Collection[PeriodKey]) -> dict[PeriodKey, tuple[int, int]]:

@@ -42,6 +42,7 @@ from metering.period_usage import (
     PeriodUsage,
     PeriodUsages,
     PriceUsage,
+    corrections_of,
     debited_after,
     usage_of_period,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "begin_close",
     "begin_closes",
     "charged_since",
+    "corrections_of",
     "debited_after",
     "ended_periods",
     "events_address",

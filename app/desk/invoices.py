@@ -101,7 +101,7 @@ def _page(number: str, form: CreditForm) -> str:
         form=form,
         groups=pages.groups_of(found),
         held=next((held for one, held in service.held_documents() if one.number == number), None),
-        left_cents=found.total_cents - found.credited_cents if found.kind == "invoice" else 0,
+        left_cents=service.creditable_cents(found),
         tag=TAGS[status],
         send_to=resending.choices(find_customer(found.buyer["reference"])),
         send_token=secrets.token_hex(16),

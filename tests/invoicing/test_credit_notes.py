@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.ledger.sides import Side
 from invoicing import service
+from invoicing.history import events_of
 from invoicing.models import Invoice
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
@@ -205,6 +206,36 @@ def test_usage_taken_back_after_its_close_becomes_a_credit_note_that_names_the_o
     assert (note.number, note.original_number) == ("C2026-000001", october)
     assert note.reason == "Correction of usage in October 2026"
     assert state(shop) == (6000, 0, 0)
+    history = [event.text for event in events_of(shop.invoices("acme")[0])]
+    assert any("C2026-000001" in text for text in history), history
+
+
+@pytest.mark.parametrize("is_billed", [False, True], ids=["before its correction is billed", "after"])
+def test_usage_taken_back_after_its_close_is_not_given_back_again_by_a_credit_note(
+    shop: Shop, *, is_billed: bool
+) -> None:
+    shop.customer("acme")
+    shop.top_up("acme", 120)
+    shop.use_42_40("acme")
+    (event,) = shop.use_42_40("acme")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    october = shop.invoice("acme")
+    taken_back = {"source": "test", "id": event}
+    assert shop.api.post("/v1/customers/acme/events/void", json=taken_back).status_code == 200
+    if is_billed:
+        shop.clock.travel_to(AFTER_OCTOBER.replace(month=12))
+        shop.close("2026-11")
+    prepaid = state(shop)[0]
+
+    refused = credit(shop, october.number, "42.41", key="too much")
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "credit_too_large")
+    note = credit(shop, october.number).get_json()
+    again = credit(shop, october.number, key="again")
+
+    assert note["total"] == euro("42.40")
+    assert state(shop) == (prepaid, 4240, 0)
+    assert (again.status_code, again.get_json()["code"]) == (409, "nothing_to_credit")
 
 
 @effort(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
