@@ -31,11 +31,12 @@ WHERE customer_id = %s AND source = %s AND event_id = %s AND month = %s
 """
 
 
-# The transfers of one void: at most one per side, the latest of which the event names.
+# The transfers of one void: at most one per side, promo's before that of prepaid, which the event names.
 _RETURNED = """
 SELECT coalesce(sum(CASE WHEN debit = 'unbilled_usage' THEN amount_micros ELSE -amount_micros END), 0)
 FROM transfer
-WHERE customer_id = %s AND number IN (%s, %s) AND kind = 'usage' AND created_at = %s
+WHERE customer_id = %s AND kind = 'usage' AND created_at = %s
+    AND (number = %s OR (number = %s AND 'promo' IN (debit, credit)))
 """
 
 
@@ -82,7 +83,7 @@ def void_event(customer_id: int, source: str, event_id: str) -> Voided:
     found = _Found(*row)
     if found.voided_at is not None:
         last = found.void_transfer_number or 0
-        row = connection.execute(_RETURNED, (customer_id, last - 1, last, found.voided_at)).fetchone()
+        row = connection.execute(_RETURNED, (customer_id, found.voided_at, last, last - 1)).fetchone()
         return Voided(int(row[0]) if row else 0, found.voided_at, balance)
     now = utc_now()
     event = EventIdentity(customer_id, found.time, source, event_id)
