@@ -76,7 +76,7 @@ class CustomerClosed(Conflict):
 
 class PaymentsUnderWay(Conflict):
     code = "payments_under_way"
-    title = lazy_gettext("A payment is still on its way: close this customer once it has arrived or failed.")
+    title = lazy_gettext("A payment is still on its way. Closing is possible once it has arrived or failed.")
 
 
 class InvoicesOpen(Conflict):
