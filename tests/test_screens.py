@@ -21,6 +21,16 @@ WIDTHS: Final = {"desktop": 1280, "phone": 360}
 COLOURS: Final[dict[str, Any]] = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 VIOLATIONS: Final[dict[str, Any]] = {"resultTypes": ["violations"]}
 AXE: Final = Axe()
+OVERLAPS: Final = """() => {
+  const shared = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+  const lines = "main tbody > tr, main tfoot > tr, .side, .who, .public > header, .between, .top";
+  return [...document.querySelectorAll(lines)].filter(line => {
+    const parts = [...line.children].filter(part => part.innerText.trim());
+    const boxes = parts.map(part => part.getBoundingClientRect());
+    return boxes.some((a, at) => boxes.slice(at + 1).some(b => shared(a, b)));
+  }).map(line => line.innerText.slice(0, 100));
+}"""
 # Only the beginning is pictured: all of it is longer than a picture may be.
 ENDLESS: Final = frozenset({"/docs"})
 
@@ -49,6 +59,12 @@ def faults_of_colour(page: Page, address: str) -> list[str]:
     return _told(page.evaluate("options => axe.run(document, options)", VIOLATIONS | COLOURS), address)
 
 
+def overlaps(page: Page) -> list[str]:
+    """Rows whose cells, and lines whose parts, lie over each other."""
+    found: list[str] = page.evaluate(OVERLAPS)
+    return found
+
+
 def _told(response: dict[str, Any], address: str) -> list[str]:
     found = response["violations"]
     return [f"{address}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
@@ -72,6 +88,7 @@ def test_every_page_can_be_read_by_everybody(
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > WIDTHS["phone"]:
             wrong.append(f"{visit.address} is {wide} px wide on {WIDTHS['phone']} px")
+        wrong += [f"{visit.address}: {line!r} lies over itself" for line in overlaps(page)]
         wrong += faults(page, visit.address)
         if ALL or visit.reader == "customer":
             page.emulate_media(color_scheme="dark")

@@ -141,6 +141,12 @@ def _next_top_up(facts: Facts, burn: int) -> str | None:
     """With automatic top-up at work the balance is not to run out: what matters is when it comes."""
     if facts.next_top_up_on is None or not facts.auto_at_work:
         return None
+    if facts.next_top_up_on <= local_date(utc_now()):
+        return str(
+            gettext(
+                "Next top-up expected today, at %(amount)s a day as in the last week.", amount=money(burn)
+            )
+        )
     return str(
         gettext(
             "Next top-up around %(day)s, at %(amount)s a day as in the last week.",

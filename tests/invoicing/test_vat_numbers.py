@@ -15,7 +15,7 @@ from invoicing import vat_jobs, vat_numbers, vies
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.shop import AFTER_OCTOBER, IN_OCTOBER, Shop
 from tests.invoicing.vies_stand_in import Vies, serving
-from tests.portal.people import operator, sign_in, token_of
+from tests.portal.people import enter, member, operator, sign_in, token_of
 
 NUMBER = "BE0403019261"
 OURS = "NL123456782B12"
@@ -235,3 +235,21 @@ def test_only_a_clear_answer_is_one(body: bytes, status: str) -> None:
 @given(st.integers(1, 10_000))
 def test_the_wait_grows_and_stays_below_half_a_day(tries: int) -> None:
     assert vat_numbers.retry_after(tries) <= vat_numbers.retry_after(tries + 1) <= timedelta(hours=12)
+
+
+@pytest.mark.parametrize(
+    ("known", "before", "after"),
+    [
+        (True, "Being checked", "In the European VAT register, asked today"),
+        (False, "Being checked", "The European VAT register does not know this number."),
+    ],
+)
+def test_a_customer_sees_how_its_own_number_stands(
+    shop: Shop, register: Vies, client: FlaskClient, *, known: bool, before: str, after: str
+) -> None:
+    if known:
+        register.known[NUMBER] = {}
+    enter(client, member(shop.customers["brussel"], "owner", "anna@brussel.example"))
+    assert before in client.get("/account").text
+    sweep(shop)
+    assert after in client.get("/account").text

@@ -1,6 +1,7 @@
 """The overview: the right figures in the reader's words, never another's, quiet while nothing changes."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -12,9 +13,12 @@ from app.customers.service import get_customer
 from app.db import db
 from app.i18n import money
 from app.ledger.service import get_balance
-from tests.fixtures.product import Clock
+from tests.fixtures.outside import Sandbox
+from tests.fixtures.product import Clock, LiveApp
 from tests.portal import stories
 from tests.portal.people import customer_with_user, sign_in, token_of
+from tests.topups.conftest import EURO, Story
+from topups import methods
 
 
 @pytest.fixture
@@ -136,3 +140,26 @@ def test_in_dutch_the_overview_speaks_dutch(acme: int, client: FlaskClient) -> N
 
 def test_an_unknown_day_in_the_address_is_no_page(acme: int, client: FlaskClient) -> None:
     assert client.get("/transactions?before=yesterday").status_code == 404
+
+
+def test_with_automatic_top_up_the_next_one_is_told_in_place_of_the_runway(
+    acme: int,
+    client: FlaskClient,
+    api: FlaskClient,
+    live_app: LiveApp,
+    sandbox: Sandbox,
+    run_jobs: Callable[..., int],
+) -> None:
+    methods.forget()
+    story = Story(acme, sandbox, run_jobs)
+    stories.meters(api)
+    stories.money_in(acme, 200)
+    stories.use(api, "acme", days=20)
+    assert "Lasts about" in client.get("/overview").text
+    story.save_method("ideal")
+    story.turn_on()
+    page = client.get("/overview").text
+    assert "Next top-up around" in page
+    assert "Lasts about" not in page
+    story.use(story.prepaid / EURO - 10.5)
+    assert "Next top-up expected today" in client.get("/overview").text
