@@ -1,8 +1,9 @@
 """Dunning: which step comes next for an unpaid invoice. Pure: no clock, no database, no mail.
 
-Steps come in one order, each once. A payment under way, an operator's pause and a collection that is still
-to come hold all of them. Two letters never follow each other within days, however late the first one was. A
-consumer is charged no fee before a letter has named it and given fourteen days.
+Steps come in one order, each once; only the last warning is repeated, when a payment that came after it was
+taken back, so that nobody is suspended without one. A payment under way, an operator's pause and a
+collection that is still to come hold all of them. Two letters never follow each other within days, however
+late the first one was. A consumer is charged no fee before a letter has named it and given fourteen days.
 """
 
 from collections.abc import Mapping
@@ -78,6 +79,8 @@ class Facts:
     is_under_way: bool = False
     is_paused: bool = False
     is_collected: bool = False
+    # The last day on which a payment of it left again.
+    reopened_on: date | None = None
 
 
 def next_step(facts: Facts, schedule: Schedule, today: date, log: Mapping[Step, date]) -> Step | None:
@@ -89,7 +92,7 @@ def next_step(facts: Facts, schedule: Schedule, today: date, log: Mapping[Step, 
     if _too_soon(today, log):
         return None
     for step in Step:
-        if step in log or _passed(step, facts, today, log):
+        if _is_done(step, facts, log) or _passed(step, facts, today, log):
             continue
         from_day = schedule.due_on(step, facts.due_date, log)
         if from_day is None:
@@ -106,6 +109,18 @@ def chargeable_cents(facts: Facts) -> int:
     if not facts.is_consumer:
         return facts.fee_cents
     return min(facts.fee_cents, facts.named_fee_cents or 0)
+
+
+def _is_done(step: Step, facts: Facts, log: Mapping[Step, date]) -> bool:
+    """Whether a step was done and still holds: a warning from before the last reopening warns of nothing.
+
+    Who was suspended after it has been warned, and is suspended again without another.
+    """
+    if step not in log:
+        return False
+    if step is not Step.FINAL_DEMAND or facts.reopened_on is None or Step.SUSPENSION in log:
+        return True
+    return log[step] >= facts.reopened_on
 
 
 def _passed(step: Step, facts: Facts, today: date, log: Mapping[Step, date]) -> bool:

@@ -155,7 +155,7 @@ def _dunning_json(invoice: Invoice) -> dict[str, Any]:
         "late_fee": Amount(micros_of_cents(invoice.late_fee_cents), invoice.currency).to_json(),
         "steps": [
             {
-                "step": row.step,
+                "step": row.name,
                 "done_at": row.done_at.isoformat(),
                 "outstanding": Amount(row.outstanding_micros, invoice.currency).to_json(),
                 "fee": Amount(micros_of_cents(row.fee_cents), invoice.currency).to_json()

@@ -21,7 +21,7 @@ from invoicing.dunning import Facts, Step
 from invoicing.dunning_models import AutoPay, AutoPayment, DunningStep, LateFee
 from invoicing.dunning_pauses import Pauses, pauses_of
 from invoicing.late_fees import FeeTerms
-from invoicing.models import INVOICE, UNPAID, Invoice
+from invoicing.models import INVOICE, UNPAID, Allocation, Invoice
 from invoicing.reading import Listed, with_status
 from invoicing.status import Status
 
@@ -44,8 +44,8 @@ class Case:
 
     @property
     def log(self) -> Mapping[Step, date]:
-        """The day on which each step was done."""
-        return {Step(row.step): row.done_on for row in self.steps}
+        """The day on which each step was done, of what was repeated the last."""
+        return {Step(row.name): row.done_on for row in self.steps}
 
 
 def unpaid_cases(customer_id: int, *, until: date) -> list[Case]:
@@ -82,7 +82,7 @@ def _cases(customer_id: int, invoices: Sequence[Invoice]) -> list[Case]:
 
 
 def _around(customer_id: int, wanted: Collection[UUID]) -> Select[Any]:
-    """Per invoice: its customer, its fee, its collection, and whether its document is out."""
+    """Per invoice: its customer, fee, collection, last reopening, and whether its document is out."""
     chosen = (
         select(func.array_agg(BillingTerms.charge_type))
         .where(BillingTerms.customer_id == Invoice.customer_id, BillingTerms.auto_pay)
@@ -90,6 +90,15 @@ def _around(customer_id: int, wanted: Collection[UUID]) -> Select[Any]:
     )
     charged = exists().where(
         Charge.customer_id == Invoice.customer_id, Charge.invoice_id == Invoice.invoice_id
+    )
+    reopened = (
+        select(func.max(Allocation.created_at))
+        .where(
+            Allocation.customer_id == Invoice.customer_id,
+            Allocation.invoice_id == Invoice.invoice_id,
+            Allocation.amount_micros < 0,
+        )
+        .scalar_subquery()
     )
     return (
         select(
@@ -100,6 +109,7 @@ def _around(customer_id: int, wanted: Collection[UUID]) -> Select[Any]:
             chosen.label("chosen"),
             AutoPayment.status.label("collection"),
             charged.label("has_charges"),
+            reopened.label("reopened_at"),
             documents.is_out().label("is_out"),
         )
         .join(Customer, Customer.customer_id == Invoice.customer_id)
@@ -146,6 +156,7 @@ def _case(listed: Listed, around: Row[Any], pauses: Pauses, steps: list[DunningS
         is_under_way=listed.status == "in_progress",
         is_paused=pauses.hold(invoice.invoice_id),
         is_collected=auto_pay.is_to_come(invoice, choice, kind, around.collection),
+        reopened_on=local_date(around.reopened_at) if around.reopened_at else None,
     )
     return Case(
         invoice=invoice,

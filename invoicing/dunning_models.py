@@ -132,7 +132,11 @@ class AutoPayment(Model):
 
 
 class DunningStep(Model):
-    """A step of chasing that was done: once per invoice, with what it said."""
+    """A step of chasing that was done, with what it said.
+
+    Each is done once per invoice. What had to be done again, because a payment was taken back, bears its day
+    in the key: `final_demand:2027-02-04`.
+    """
 
     __tablename__ = "dunning_step"
 
@@ -151,6 +155,11 @@ class DunningStep(Model):
         _of_invoice(),
         CheckConstraint("fee_cents >= 0", name="fee_not_negative"),
     )
+
+    @property
+    def name(self) -> str:
+        """Which step it was, whether for the first time or again."""
+        return self.step.partition(":")[0]
 
 
 class DunningPause(Model):

@@ -92,7 +92,7 @@ def _rows(invoices: Collection[Invoice], today: date) -> list[Late]:
             due_date=one.invoice.due_date,
             outstanding_micros=one.invoice.outstanding_micros,
             status=one.status,
-            last_step=Step(last[one.invoice.invoice_id].step) if one.invoice.invoice_id in last else None,
+            last_step=Step(last[one.invoice.invoice_id].name) if one.invoice.invoice_id in last else None,
             last_on=last[one.invoice.invoice_id].done_on if one.invoice.invoice_id in last else None,
             is_paused=bool(
                 {(one.invoice.customer_id, None), (one.invoice.customer_id, one.invoice.invoice_id)} & held

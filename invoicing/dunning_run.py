@@ -80,9 +80,9 @@ def chase(customer_id: int) -> list[tuple[str, Step]]:
     return done
 
 
-def letter_key(number: str, step: Step) -> str:
-    """One letter per step and number, whatever runs twice."""
-    return f"{MAIL_TEMPLATE}-{number}-{step.value}"
+def letter_key(number: str, step: str) -> str:
+    """One letter per step that was done and number, whatever runs twice."""
+    return f"{MAIL_TEMPLATE}-{number}-{step}"
 
 
 def next_on(case: Case, today: date) -> tuple[Step, date] | None:
@@ -110,24 +110,23 @@ def _do(case: Case, step: Step, now: datetime) -> bool:
         fee_cents = chargeable_cents(case.facts)
         late_fee_claims.charge(invoice, fee_cents, basis=_basis(case), today=today)
     letter = _letter(case, step, fee_cents, today)
-    db.session.add(
-        DunningStep(
-            customer_id=invoice.customer_id,
-            invoice_id=invoice.invoice_id,
-            step=step.value,
-            done_on=today,
-            done_at=now,
-            outstanding_micros=invoice.outstanding_micros,
-            fee_cents=fee_cents,
-            facts={
-                "due_date": invoice.due_date.isoformat(),
-                "then_on": letter.then_on.isoformat() if letter.then_on else None,
-                "consumer": case.facts.is_consumer,
-            },
-        )
+    row = DunningStep(
+        customer_id=invoice.customer_id,
+        invoice_id=invoice.invoice_id,
+        step=f"{step.value}:{today.isoformat()}" if step in case.log else step.value,
+        done_on=today,
+        done_at=now,
+        outstanding_micros=invoice.outstanding_micros,
+        fee_cents=fee_cents,
+        facts={
+            "due_date": invoice.due_date.isoformat(),
+            "then_on": letter.then_on.isoformat() if letter.then_on else None,
+            "consumer": case.facts.is_consumer,
+        },
     )
+    db.session.add(row)
     db.session.flush()
-    _send(case, letter)
+    _send(case, letter, letter_key(invoice.number, row.step))
     _log.info("dunning_step", number=invoice.number, step=step.value, fee_cents=fee_cents)
     return True
 
@@ -159,7 +158,7 @@ def _letter(case: Case, step: Step, fee_cents: int, today: date) -> dunning_word
     )
 
 
-def _send(case: Case, letter: dunning_words.Letter) -> None:
+def _send(case: Case, letter: dunning_words.Letter, key: str) -> None:
     """The letter in its reader's language, with the invoice and a link that pays it without signing in."""
     invoice = case.invoice
     link = topups.make_pay_link(invoice.customer_id, invoice_number=invoice.number)
@@ -177,5 +176,5 @@ def _send(case: Case, letter: dunning_words.Letter) -> None:
             "reference": spaced(payment_reference(invoice) or invoice.number),
         },
         attachments=[attached(invoice, documents.kind_of_paper(invoice))],
-        dedupe_key=letter_key(invoice.number, letter.step),
+        dedupe_key=key,
     )

@@ -37,7 +37,8 @@ def events_of(invoice: Invoice) -> list[Event]:
             gettext("Asked for by payment request %(number)s", number=invoice.request_number),
         )
         events = [asked] if invoice.is_request else [asked, *events]
-    mails = _mails(invoice)
+    steps = steps_of(invoice)
+    mails = _mails(invoice, steps)
     events += [_mailed(one) for one in mails if one.template != LETTER_TEMPLATE or one.bounced_at]
     allocations = db.session.scalars(
         select(Allocation).where(
@@ -45,7 +46,7 @@ def events_of(invoice: Invoice) -> list[Event]:
         )
     )
     events += [Event(one.created_at, _allocation_text(one), top_up_id=one.top_up_id) for one in allocations]
-    events += [Event(step.done_at, _step_text(step, invoice, mails)) for step in steps_of(invoice)]
+    events += [Event(step.done_at, _step_text(step, invoice, mails)) for step in steps]
     credit_notes = db.session.scalars(
         select(Invoice).where(
             Invoice.customer_id == invoice.customer_id, Invoice.original_number == invoice.number
@@ -55,11 +56,11 @@ def events_of(invoice: Invoice) -> list[Event]:
     return sorted(events, key=lambda event: event.at)
 
 
-def _mails(invoice: Invoice) -> list[mail.MailMessage]:
+def _mails(invoice: Invoice, steps: list[DunningStep]) -> list[mail.MailMessage]:
     """Every mail about this document, to whomever: that brought it, reminded of it, told that it was paid."""
     keys = [paid_copies.key_of_number(invoice.number)]
     for name in invoice.names:
-        keys += [notices.key_of_number(name), *(letter_key(name, step) for step in Step)]
+        keys += [notices.key_of_number(name), *(letter_key(name, row.step) for row in steps)]
     return mail.mails_with(invoice.customer_id, keys)
 
 
@@ -90,8 +91,8 @@ def _allocation_text(allocation: Allocation) -> str:
 
 
 def _step_text(step: DunningStep, invoice: Invoice, mails: list[mail.MailMessage]) -> str:
-    text = str(dunning_words.STEPS[Step(step.step)])
-    keys = {letter_key(name, Step(step.step)) for name in invoice.names}
+    text = str(dunning_words.STEPS[Step(step.name)])
+    keys = {letter_key(name, step.step) for name in invoice.names}
     readers = [one.recipient for one in mails if one.is_of(keys)]
     if step.step == Step.LATE_FEE:
         text = f"{text}: {cents_text(step.fee_cents)}"

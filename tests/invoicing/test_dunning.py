@@ -76,6 +76,36 @@ def test_what_was_missed_is_caught_up_in_order_and_never_on_one_day() -> None:
     assert log[Step.LATE_FEE] >= consumer_owes_from(log[Step.SECOND_REMINDER])
 
 
+def test_a_warning_from_before_a_payment_was_taken_back_is_given_again_before_any_suspension() -> None:
+    warned: dict[Step, date] = {
+        step: day for step, day in walk(facts()).items() if step is not Step.SUSPENSION
+    }
+    for days in (43, 80):
+        reopened = facts(reopened_on=DUE + timedelta(days=days))
+        log = dict(warned)
+        done: list[tuple[Step, int]] = []
+        for day in range(days, days + 30):
+            step = next_step(reopened, SCHEDULE, DUE + timedelta(days=day), log)
+            if step is not None:
+                log[step] = DUE + timedelta(days=day)
+                done.append((step, day))
+        again = max(days, 42 + LEAST_APART.days)
+        assert done == [(Step.FINAL_DEMAND, again), (Step.SUSPENSION, again + 7)]
+
+
+def test_who_was_suspended_already_is_warned_no_second_time() -> None:
+    log = walk(facts())
+    assert next_step(facts(reopened_on=DUE + timedelta(days=80)), SCHEDULE, DUE + timedelta(80), log) is None
+
+
+def test_no_fee_is_added_after_a_warning_that_is_to_be_given_again() -> None:
+    log: dict[Step, date] = {
+        step: day for step, day in walk(facts(fee_cents=0)).items() if step is not Step.SUSPENSION
+    }
+    reopened = facts(reopened_on=DUE + timedelta(days=80))
+    assert next_step(reopened, SCHEDULE, DUE + timedelta(days=80), log) is Step.FINAL_DEMAND
+
+
 @pytest.mark.parametrize("held", ["is_paused", "is_under_way", "is_collected"])
 def test_nothing_is_done_while_it_is_held(held: str) -> None:
     assert walk(facts(**{held: True})) == {}

@@ -231,6 +231,36 @@ def test_what_is_charged_back_later_suspends_again_without_a_step_twice(acme: Pa
     assert done(acme) == before
 
 
+def test_what_is_charged_back_after_a_final_demand_is_warned_of_again_before_it_suspends(
+    acme: Payer, smtp: Mailbox
+) -> None:
+    pass_days(acme.shop, 5, 43)
+    number = acme.numbers[0]
+    assert done(acme)["final_demand"] == 42
+    made = pay(acme.shop.account("acme"), PayWish(numbers=(number,), request_key="pay", method="ideal"))
+    acme.at_the_bank(made, "paid")
+    on_day(acme.shop, 80)
+    amount = {"value": "57.40", "currency": "EUR"}
+    acme.sandbox.control(f"payments/{made.mollie_payment_id}/chargeback", {"amount": amount, "code": "AM04"})
+    acme.shop.run_jobs()
+    assert acme.outstanding == [5740]
+    smtp.messages.clear()
+    for hour in (10, 12):
+        on_day(acme.shop, 80, hour)
+    assert subjects(smtp, acme) == [f"Final demand: invoice {number}"]
+    letter = smtp.to("acme@example.nl")[0].get_body(("plain",))
+    assert letter is not None
+    assert "not paid before 10 February 2027, we suspend" in " ".join(letter.get_content().split())
+    pass_days(acme.shop, 81, 86)
+    assert acme.shop.balance("acme").suspended_at is None
+    pass_days(acme.shop, 87, 95)
+    steps = done(acme)
+    assert (steps["final_demand"], steps["final_demand:2027-02-03"], steps["suspension"]) == (42, 80, 87)
+    assert acme.shop.balance("acme").state == "suspended"
+    acme.signs_in()
+    assert acme.get(f"/invoices/{number}").count("Final demand sent, mailed to acme@example.nl") == 2
+
+
 def test_a_fee_is_waived_once_and_only_while_nothing_was_paid_of_it(acme: Payer) -> None:
     pass_days(acme.shop, 5, 36)
     number = acme.numbers[0]
