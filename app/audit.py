@@ -115,6 +115,15 @@ WATCHED: Final[Mapping[str, Watch]] = {
     "billing_terms": Watch(kind="billing_terms", name="charge_type"),
     "dunning_pause": Watch(kind="dunning_pause", name="pause_id"),
     "adjustment": Watch(kind="adjustment", name="adjustment_id"),
+    "billing_addressee": Watch(kind="addressee", name="email", left_out=("addressee_id",)),
+    "closing_wish": Watch(kind="closing_wish", name="customer_id"),
+    "sign_in_identity": Watch(kind="sign_in_identity", name="email", left_out=("last_used_at",)),
+    "payment_method": Watch(
+        kind="payment_method",
+        name="payment_method_id",
+        # What the bank's answers change.
+        left_out=("mollie_mandate_id", "retries", "blocked_until", "last_failure_code", "looked_at"),
+    ),
 }
 
 

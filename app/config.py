@@ -109,6 +109,9 @@ class Settings:
     close_delay_hours: int = 2
     payment_term_days: int = 14
     small_due_micros: int = 1_000_000
+    # What the numbers of documents begin with; each has a series per year.
+    invoice_prefix: str = "F"
+    credit_note_prefix: str = "C"
     # When what is due is invoiced: at the close, or when it is paid, after a payment request.
     issue_on: str = "period_close"
     # Documents of subscriptions go out so many days before the days they are for.
@@ -190,6 +193,12 @@ class Settings:
             (not self.vies_url or _is_http(self.vies_url), "VIES_URL: must be an http(s) URL"),
             (self.default_locale in ("nl", "en"), "DEFAULT_LOCALE: must be nl or en"),
             (self.issue_on in ISSUE_ON, f"ISSUE_ON: must be {' or '.join(ISSUE_ON)}"),
+            (is_series(self.invoice_prefix), f"INVOICE_PREFIX: {SERIES_RULE}"),
+            (is_series(self.credit_note_prefix), f"CREDIT_NOTE_PREFIX: {SERIES_RULE}"),
+            (
+                self.invoice_prefix != self.credit_note_prefix,
+                "CREDIT_NOTE_PREFIX: must differ from INVOICE_PREFIX",
+            ),
             (self.currency == "EUR", "CURRENCY: only EUR is supported"),
             (0 <= self.subscription_lead_days <= 60, "SUBSCRIPTION_LEAD_DAYS: must be 0 to 60"),
             (0 < self.event_max_age_days <= 400, "EVENT_MAX_AGE_DAYS: must be 1 to 400"),
@@ -277,6 +286,14 @@ def _fee(text: str) -> MethodFee:
     if parts is None or text.startswith("+") or text.endswith("+"):
         raise ValueError("must be an amount, a percentage or both, such as 0.35+3.4%")
     return MethodFee(fixed=Decimal(parts["fixed"] or 0), percentage=Decimal(parts["rate"] or 0))
+
+
+SERIES_RULE = "must be 1 to 4 capitals that do not begin with B or T, and not O or RF"
+
+
+def is_series(prefix: str) -> bool:
+    """Whether documents may be numbered so: B, T, O and RF begin other names that a payment may bear."""
+    return bool(re.fullmatch(r"(?![BT]|O$|RF$)[A-Z]{1,4}", prefix, re.ASCII))
 
 
 _LATE_FEE_RULE = "must be wik, an amount such as 15 or a percentage such as 10%"

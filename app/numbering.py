@@ -3,9 +3,10 @@
 A number exists only in the transaction that uses it, so one that rolls back leaves no gap.
 """
 
+from collections.abc import Collection
 from typing import cast
 
-from sqlalchemy import BigInteger, Integer, String
+from sqlalchemy import BigInteger, Integer, String, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,4 +37,17 @@ def take_numbers(prefix: str, year: int, count: int) -> list[str]:
             ).returning(NumberSeries.last_number)
         ),
     )
-    return [f"{prefix}{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
+    return [_number(prefix, year, number) for number in range(last - count + 1, last + 1)]
+
+
+def upcoming(prefixes: Collection[str], year: int) -> dict[str, str]:
+    """The number that each series would give next; nothing is taken."""
+    query = select(NumberSeries.prefix, NumberSeries.last_number).where(
+        NumberSeries.prefix.in_(prefixes), NumberSeries.year == year
+    )
+    last = {row.prefix: row.last_number for row in db.session.execute(query)}
+    return {prefix: _number(prefix, year, last.get(prefix, 0) + 1) for prefix in prefixes}
+
+
+def _number(prefix: str, year: int, number: int) -> str:
+    return f"{prefix}{year}-{number:06d}"

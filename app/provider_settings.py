@@ -35,6 +35,7 @@ PROVIDER_NAMES: Final = frozenset(one.name for one in fields(Provider)) - {"cred
 # Not the limit of adjustments: who could raise it would need no second person.
 SETTING_NAMES: Final = frozenset(
     {
+        "invoice_prefix", "credit_note_prefix",
         "payment_term_days", "issue_on", "small_due_micros", "low_balance_micros",
         "dunning_upcoming_days", "dunning_reminder_days", "dunning_second_reminder_days",
         "dunning_late_fee_days", "dunning_final_demand_days", "dunning_grace_days", "dunning_suspends",

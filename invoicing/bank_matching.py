@@ -19,9 +19,9 @@ T = TypeVar("T")
 _RF_START: Final = re.compile(r"RF\s?\d", re.IGNORECASE)
 _GROUPS: Final = re.compile(r"[0-9A-Z]+")
 _RF_LENGTH: Final = 25
-_RF_INSIDE: Final = re.compile(rf"RF\d{{2}}(?:[FT]\d{{1,20}}|B{REQUEST_PATTERN})")
+_RF_INSIDE: Final = re.compile(rf"RF\d{{2}}(?:B{REQUEST_PATTERN}|[A-Z]{{1,4}}\d{{1,20}})")
 _OGM: Final = re.compile(r"(?<!\d)\d{3}\s?/\s?\d{4}\s?/\s?\d{5}(?!\d)")
-_NUMBER: Final = re.compile(r"(?<![0-9A-Z])F\s?(\d{4})\s?[-–—/.]?\s?(\d{6,})(?!\d)", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"(?<![0-9A-Z])([A-Z]{1,4})\s?(\d{4})\s?[-–—/.]?\s?(\d{6,})(?!\d)", re.IGNORECASE)
 
 _REQUEST: Final = re.compile(rf"(?<![0-9A-Z])B\s?[-–—]\s?({REQUEST_PATTERN})(?![0-9A-Z])", re.IGNORECASE)
 
@@ -205,8 +205,8 @@ def _from_groups(text: str) -> Iterator[str]:
 
 
 def _numbers(text: str) -> Iterator[str]:
-    for year, digits in _NUMBER.findall(text):
-        yield f"F{year}-{digits}"
+    for prefix, year, digits in _NUMBER.findall(text):
+        yield f"{prefix.upper()}{year}-{digits}"
     for name in _REQUEST.findall(text):
         yield f"B-{name.upper()}"
 

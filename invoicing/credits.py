@@ -3,6 +3,8 @@
 A customer may move what is left of it to the balance at any time; from then on it is balance money.
 """
 
+from app import audit
+from app.audit import Subject
 from app.errors import Invalid
 from app.ledger import service as ledger
 from app.ledger.sides import Posting, Side
@@ -36,5 +38,11 @@ def move_to_balance(customer_id: int, *, request_key: str, amount_micros: int | 
             amount_micros=wanted,
             reference=reference,
         )
+    )
+    audit.note(
+        "credits.moved",
+        Subject("balance", "", customer_id),
+        before={"credits_micros": balance.credits_micros},
+        after={"credits_micros": balance.credits_micros - wanted},
     )
     return wanted

@@ -10,15 +10,19 @@ from typing import Final
 from app.document_names import REQUEST_PATTERN
 
 _LETTERS: Final = {chr(code): str(code - 55) for code in range(ord("A"), ord("Z") + 1)}
-_NUMBER: Final = re.compile(r"F(\d{4})-(\d{6,})")
+_NUMBER: Final = re.compile(r"([A-Z]{1,4})(\d{4})-(\d{6,})")
 _REQUEST: Final = re.compile(rf"B-({REQUEST_PATTERN})")
 _OF_REQUEST: Final = re.compile(rf"B({REQUEST_PATTERN})")
 _RF: Final = re.compile(r"RF(\d{2})([0-9A-Z]{1,21})")
 _OGM: Final = re.compile(r"\d{12}")
-_OF_INVOICE: Final = re.compile(r"F(\d{4})(\d{6,})")
-_OF_CUSTOMER: Final = re.compile(r"T(\d{1,18})")
+_OF_INVOICE: Final = re.compile(r"([A-Z]{1,4})(\d{4})(\d{6,})")
+# No series of documents bears this letter, nor the B of payment requests.
+_CUSTOMER: Final = "T"
+_OF_CUSTOMER: Final = re.compile(rf"{_CUSTOMER}(\d{{1,18}})")
+# The prefix of the invoices that Belgian references name.
+OF_OGM: Final = "F"
 _OGM_DIGITS: Final = 10
-_DOCUMENT: Final = re.compile(rf"[A-Z]\d{{4}}-\d{{6,}}|B-{REQUEST_PATTERN}")
+_DOCUMENT: Final = re.compile(rf"[A-Z]{{1,4}}\d{{4}}-\d{{6,}}|B-{REQUEST_PATTERN}")
 
 
 def _remainder(text: str) -> int:
@@ -52,10 +56,11 @@ def reference_of(number: str, buyer_country: str) -> str:
     parts = _NUMBER.fullmatch(number)
     if parts is None:
         raise ValueError(f"{number!r} is no invoice number")
-    digits = parts[1] + parts[2]
-    if buyer_country == "BE" and len(digits) == _OGM_DIGITS:
+    prefix, digits = parts[1], parts[2] + parts[3]
+    # A Belgian reference has no letters, so it can stand for one series only.
+    if buyer_country == "BE" and prefix == OF_OGM and len(digits) == _OGM_DIGITS:
         return ogm_of(digits)
-    return rf_of(f"F{digits}")
+    return rf_of(f"{prefix}{digits}")
 
 
 def top_up_reference_of(customer_id: int) -> str:
@@ -70,7 +75,7 @@ def invoice_number_of(reference: str) -> str | None:
     if request is not None:
         return f"B-{request[1]}"
     parts = _OF_INVOICE.fullmatch(inner) if inner else None
-    return f"F{parts[1]}-{parts[2]}" if parts else None
+    return f"{parts[1]}{parts[2]}-{parts[3]}" if parts and parts[1] != _CUSTOMER else None
 
 
 def customer_id_of(reference: str) -> int | None:
@@ -87,7 +92,7 @@ def _inner(reference: str) -> str | None:
     if rf:
         return rf[2] if _remainder(f"{rf[2]}RF{rf[1]}") == 1 else None
     if _OGM.fullmatch(compact) and (int(compact[:10]) % 97 or 97) == int(compact[10:]):
-        return f"F{compact[:10]}"
+        return f"{OF_OGM}{compact[:10]}"
     return None
 
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from flask_babel import gettext
 
+from app import audit
+from app.audit import Subject
 from app.customers import addressees
 from app.customers.addressees import Recipient
 from app.customers.models import Customer
@@ -37,6 +39,11 @@ def from_form(customer: Customer, number: str, form: Mapping[str, str]) -> str:
     invoice = reading.find(number, customer.customer_id)
     recipient = _recipient(customer, form.get("to", OWN))
     notices.mail_again(invoice, recipient, request_key=token)
+    audit.note(
+        "invoice.sent_again",
+        Subject("invoice", invoice.number, invoice.customer_id),
+        after={"to": recipient.email},
+    )
     return recipient.email
 
 

@@ -22,6 +22,7 @@ from invoicing.extras import ChargeSource, PendingCharge, add_charge_source
 from invoicing.metered import resolve_tax
 from invoicing.models import Invoice, InvoiceDocument
 from invoicing.notices import check_again, render, send_without_xml
+from invoicing.numbering import next_numbers
 from invoicing.preview import upcoming
 from invoicing.reading import Due, Filters, Listed, due, find, find_all, page, status_now, with_status
 from invoicing.references import top_up_reference_of
@@ -94,6 +95,7 @@ __all__ = [
     "money_left",
     "month_of",
     "move_credits",
+    "next_numbers",
     "numbers_behind",
     "page",
     "render",

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app import audit
 from app.clock import utc_now
 from app.customers.service import get_customer
 from app.db import Model, UtcDateTime, db
@@ -95,6 +96,8 @@ def make(
     )
     db.session.add(link)
     db.session.flush()
+    if made_by_user_id is not None:
+        _note("pay_link.made", link)
     return link
 
 
@@ -114,7 +117,9 @@ def revoke(customer_id: int, pay_link_id: str) -> PayLink:
     link = db.session.get(PayLink, (customer_id, pay_link_id))
     if link is None:
         raise DeadPayLink
-    link.revoked_at = link.revoked_at or utc_now()
+    if link.revoked_at is None:
+        link.revoked_at = utc_now()
+        _note("pay_link.revoked", link)
     return link
 
 
@@ -155,6 +160,16 @@ def paid_ids(customer_id: int, links: Collection[PayLink]) -> set[str]:
         link_id.in_([link.pay_link_id for link in links]),
     )
     return set(db.session.scalars(query))
+
+
+def _note(act: str, link: PayLink) -> None:
+    """For the audit log; a link's id opens it, so it is not told."""
+    facts = {
+        "amount_micros": link.amount_micros,
+        "invoice_number": link.invoice_number,
+        "expires_at": link.expires_at,
+    }
+    audit.note(act, audit.Subject("pay_link", "", link.customer_id), after=facts)
 
 
 def _prefix(link: PayLink) -> str:

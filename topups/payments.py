@@ -11,6 +11,8 @@ from typing import Final, Literal
 
 from sqlalchemy import select
 
+from app import audit
+from app.audit import Subject
 from app.clock import utc_now
 from app.config import settings
 from app.customers.service import get_customer
@@ -180,7 +182,23 @@ def _insert(wish: Wish, mollie_customer_id: str) -> tuple[str, bool]:
     if mandate is not None and mandate.method == "directdebit":
         top_up.expected_on = expected_debit_day(local_date(now))
         notices.debit_announced(top_up, mandate)
+    if wish.origin == "manual":
+        _note(top_up)
     return top_up.top_up_id, True
+
+
+def _note(top_up: TopUp) -> None:
+    """Who asked for it; what becomes of it is the payment's own history."""
+    audit.note(
+        "payment.requested",
+        Subject("payment", top_up.top_up_id, top_up.customer_id),
+        after={
+            "amount_micros": top_up.amount_micros,
+            "purpose": top_up.purpose,
+            "method": top_up.method,
+            "invoice_number": top_up.invoice_number,
+        },
+    )
 
 
 def _accepted_fee(wish: Wish, method: str | None) -> Fee:

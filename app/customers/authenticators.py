@@ -12,6 +12,8 @@ import pyotp
 import segno
 from sqlalchemy import delete, select
 
+from app import audit
+from app.audit import Subject
 from app.clock import utc_now
 from app.config import settings
 from app.customers.models import User
@@ -90,6 +92,7 @@ def new_recovery_codes(user: User) -> list[str]:
     codes = ["".join(secrets.choice(_LETTERS) for _ in range(10)) for _ in range(RECOVERY_CODES)]
     db.session.add_all(RecoveryCode(user_id=user.user_id, code_digest=_digest(code)) for code in codes)
     db.session.flush()
+    audit.note("recovery_codes.made", Subject("user", str(user.user_id)), after={"codes": len(codes)})
     return [f"{code[:5]}-{code[5:]}" for code in codes]
 
 

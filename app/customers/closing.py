@@ -1,6 +1,7 @@
 """A customer's wish to be closed: asked by an owner, seen by the provider's staff, who do it."""
 
 from flask_babel import lazy_gettext
+from sqlalchemy import select
 
 from app.clock import utc_now
 from app.config import page_url, settings
@@ -41,6 +42,18 @@ def ask(customer: Customer, reason: str, *, by: User) -> ClosingWish:
         },
     )
     return wish
+
+
+def waiting(limit: int = 100) -> list[tuple[Customer, ClosingWish]]:
+    """Customers that asked to be closed and are not yet, the longest waiting first."""
+    rows = db.session.execute(
+        select(Customer, ClosingWish)
+        .join(ClosingWish, ClosingWish.customer_id == Customer.customer_id)
+        .where(Customer.status != "closed")
+        .order_by(ClosingWish.asked_at, Customer.customer_id)
+        .limit(limit)
+    )
+    return [(row.Customer, row.ClosingWish) for row in rows]
 
 
 def withdraw(customer_id: int) -> None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
+from app import audit
+from app.audit import Subject
 from app.clock import utc_now
 from app.customers.models import User
 from app.customers.people_models import UserSession
@@ -113,20 +115,23 @@ def devices(user_id: int, this_session_id: str | None) -> list[Device]:
 
 def end(user_id: int, session_id: str) -> None:
     """End one of this person's sessions; another's is left alone. Again is harmless."""
-    _end(UserSession.user_id == user_id, UserSession.session_id == session_id)
+    _end(user_id, UserSession.session_id == session_id)
 
 
 def end_all(user_id: int, *, but: str | None = None) -> None:
     """End every session of this person, `but` this one."""
-    _end(UserSession.user_id == user_id, UserSession.session_id != (but or ""))
+    _end(user_id, UserSession.session_id != (but or ""))
 
 
-def _end(*which: object) -> None:
-    db.session.execute(
+def _end(user_id: int, which: ColumnElement[bool]) -> None:
+    ended = db.session.scalars(
         update(UserSession)
-        .where(*which, UserSession.ended_at.is_(None))  # type: ignore[arg-type]  # conditions, all of them
+        .where(UserSession.user_id == user_id, which, UserSession.ended_at.is_(None))
         .values(ended_at=utc_now())
-    )
+        .returning(UserSession.session_id)
+    ).all()
+    if ended:
+        audit.note("session.ended", Subject("user", str(user_id)), after={"sessions": len(ended)})
 
 
 def forget_old() -> None:

@@ -38,6 +38,10 @@ KINDS: Final[dict[str, LazyString]] = {
     "billing_terms": lazy_gettext("Billing terms"),
     "dunning_pause": lazy_gettext("Reminders paused"),
     "adjustment": lazy_gettext("Adjustment of a balance"),
+    "addressee": lazy_gettext("Billing addressee"),
+    "closing_wish": lazy_gettext("Wish to close the account"),
+    "sign_in_identity": lazy_gettext("Single sign-on of a person"),
+    "payment_method": lazy_gettext("Payment method"),
 }
 VERBS: Final[dict[str, LazyString]] = {
     "created": lazy_gettext("made"),
@@ -51,6 +55,13 @@ NAMED: Final[dict[str, LazyString]] = {
     "balance.unsuspended": lazy_gettext("Balance no longer suspended"),
     "balance.overdraft": lazy_gettext("Overdraft limit set"),
     "balance.granted": lazy_gettext("Promotional credit given"),
+    "session.ended": lazy_gettext("Signed out"),
+    "recovery_codes.made": lazy_gettext("Recovery codes made"),
+    "credits.moved": lazy_gettext("Credits moved to the balance"),
+    "invoice.sent_again": lazy_gettext("Invoice sent again"),
+    "pay_link.made": lazy_gettext("Payment link made"),
+    "pay_link.revoked": lazy_gettext("Payment link withdrawn"),
+    "payment.requested": lazy_gettext("Payment asked for"),
 }
 ACTORS: Final[dict[str, LazyString]] = {
     "user": lazy_gettext("Person"),

@@ -16,6 +16,7 @@ from app.desk.settings_form import SettingsForm
 from app.errors import AppError, Invalid
 from app.png import MAX_BYTES
 from app.provider_settings import SettingsMovedOn
+from invoicing import service as invoicing
 
 blueprint = Blueprint("desk_settings", __name__, url_prefix="/desk/settings", template_folder="templates")
 
@@ -30,6 +31,7 @@ GROUPS: Final[tuple[tuple[LazyString, tuple[str, ...]], ...]] = (
         ("support_email", "support_phone", "support_hours_nl", "support_hours_en"),
     ),
     (lazy_gettext("Look"), ("logo_file", "no_logo", "brand_colour")),
+    (lazy_gettext("Numbers"), ("invoice_prefix", "credit_note_prefix")),
     (
         lazy_gettext("Terms"),
         ("issue_on", "payment_term_days", "small_due_micros", "low_balance_micros"),
@@ -102,4 +104,10 @@ def _put_problems(form: SettingsForm, problems: list[str]) -> None:
 
 
 def _page(form: SettingsForm) -> str:
+    for name, number in invoicing.next_numbers().items():
+        form[name].description = gettext(
+            "The next number is %(number)s. Another beginning has a series of its own, from the next "
+            "document on.",
+            number=number,
+        )
     return render_template("desk/settings.html", form=form, groups=GROUPS)

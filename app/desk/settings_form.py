@@ -20,6 +20,7 @@ from wtforms.validators import (
     ValidationError,
 )
 
+from app.config import is_series
 from app.i18n import is_country
 from app.provider_settings import PROVIDER_NAMES, SETTING_NAMES
 from topups.forms import MoneyField
@@ -80,6 +81,8 @@ class SettingsForm(FlaskForm):
         render_kw={"accept": "image/png"},
     )
     no_logo = BooleanField(lazy_gettext("Show the name instead of the logo"))
+    invoice_prefix = _text(lazy_gettext("Invoice numbers begin with"), 4)
+    credit_note_prefix = _text(lazy_gettext("Credit note numbers begin with"), 4)
     issue_on = SelectField(
         lazy_gettext("Invoices of what is due"),
         description=lazy_gettext(
@@ -135,6 +138,14 @@ class SettingsForm(FlaskForm):
         if field.data != field.object_data and not iban.is_valid(field.data):
             raise ValidationError(str(lazy_gettext("This is not a valid IBAN.")))
 
+    def validate_invoice_prefix(self, field: Field) -> None:
+        _check_series(field)
+
+    def validate_credit_note_prefix(self, field: Field) -> None:
+        _check_series(field)
+        if field.data == self.invoice_prefix.data:
+            raise ValidationError(str(lazy_gettext("Choose another beginning than that of invoices.")))
+
     def validate_brand_colour(self, field: Field) -> None:
         if not COLOUR.fullmatch(field.data or ""):
             raise ValidationError(str(lazy_gettext("Give a colour such as #0b6b53.")))
@@ -148,6 +159,13 @@ class SettingsForm(FlaskForm):
 
     def validate_low_balance_micros(self, field: Field) -> None:
         _check_amount(field)
+
+
+def _check_series(field: Field) -> None:
+    if not is_series(field.data or ""):
+        raise ValidationError(
+            str(lazy_gettext("Use 1 to 4 capitals. O, RF and what begins with B or T name other things."))
+        )
 
 
 def _check_amount(field: Field) -> None:

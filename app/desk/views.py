@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from app import jobs as queues
 from app import mail
-from app.customers import auth
+from app.customers import auth, closing
 from app.customers.auth import operator_required, support_too
 from app.customers.service import find_customer
 from app.db import in_unit_of_work, unit_of_work
@@ -49,6 +49,7 @@ def customers() -> str:
         order=order,
         after=after,
         more=shown[-1].customer_id if more else None,
+        leaving=[] if search or after else closing.waiting(),
     )
 
 

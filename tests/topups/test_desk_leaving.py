@@ -6,11 +6,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.customers.service import find_customer
+from app.customers import closing
+from app.customers.service import change_customer, find_customer
 from app.db import db, in_unit_of_work, unit_of_work
 from app.ledger.service import grant
 from tests.fixtures.shop import AFTER_OCTOBER, Shop
-from tests.portal.people import operator, sign_in, token_of
+from tests.portal.people import member, operator, sign_in, token_of
 from tests.topups.conftest import EURO, Story
 from tests.topups.test_leaving import debit_under_way
 from topups import service as topups
@@ -64,3 +65,31 @@ def test_the_last_month_of_a_closed_customer_is_invoiced_all_the_same(shop: Shop
     shop.close()
     invoice = shop.invoice("acme")
     assert (invoice.total_cents, invoice.due_cents) == (4240, 0)
+
+
+def test_who_asked_to_be_closed_stands_above_the_customers_until_it_is_done(
+    story: Story, staff: FlaskClient
+) -> None:
+    assert "Asked to close" not in staff.get("/desk/customers").text
+    acme = find_customer("acme")
+    anna = member(acme.customer_id, "owner", "anna@acme.example")
+    in_unit_of_work(closing.ask, acme, "We <b>stop</b>.", by=anna)
+
+    shown = staff.get("/desk/customers").text
+    assert "Asked to close" in shown
+    assert "We &lt;b&gt;stop&lt;/b&gt;." in shown
+    assert f'href="{PAGE}"' in shown
+
+    staff.post(PAGE, data={"csrf_token": token_of(staff.get(PAGE))})
+    assert "Asked to close" not in staff.get("/desk/customers").text
+
+
+def test_an_address_that_is_not_known_leaves_no_empty_line(story: Story, staff: FlaskClient) -> None:
+    def known(line1: str) -> str:
+        change_customer(find_customer("acme"), {"address": {"line1": line1, "postal_code": "", "city": ""}})
+        return line1
+
+    in_unit_of_work(known, "")
+    assert "<dt>Address</dt><dd>Netherlands</dd>" in staff.get("/desk/customers/acme").text
+    in_unit_of_work(known, "Kade 1")
+    assert "<dt>Address</dt><dd>Kade 1<br>Netherlands</dd>" in staff.get("/desk/customers/acme").text
