@@ -88,8 +88,9 @@ def give(entry_id: UUID, match: Match, *, actor: str = MATCHING) -> BankEntry:
 
 
 def take_back(entry_id: UUID, original_id: UUID, *, actor: str = MATCHING) -> BankEntry:
-    """The bank reversed a transfer: its customer owes again what it had settled. Raises EntryDecided.
+    """The bank reversed a transfer, or a part of it: its customer owes again what that had settled.
 
+    Never more than is left of the transfer is taken back. Raises EntryDecided, Invalid.
     A transfer that nobody had been given yet is never given: both leave the queue.
     """
     owner = find_entry(original_id).customer_id
@@ -98,18 +99,26 @@ def take_back(entry_id: UUID, original_id: UUID, *, actor: str = MATCHING) -> Ba
     original, entry = _lock_both(original_id, entry_id)
     if original.customer_id != owner:
         raise EntryDecided
-    if original.amount_micros != -entry.amount_micros or original.account_iban != entry.account_iban:
+    back_micros = -entry.amount_micros
+    if back_micros <= 0 or original.account_iban != entry.account_iban:
         raise Invalid
+    left_micros = original.amount_micros - taken_back_micros(original)
+    if original.status in WAITING and back_micros != left_micros:
+        raise Invalid(lazy_gettext("Match that transfer first: only a part of it is taken back."))
+    if left_micros <= 0:
+        raise EntryDecided
+    if back_micros > left_micros:
+        raise Invalid(lazy_gettext("This is more than is left of that transfer."))
     if original.status in WAITING:
         entry.original_id = original_id
         _decide(original, "returned", Rule.REVERSAL, actor, "")
         _decide(entry, "returned", Rule.REVERSAL, actor, "")
         return entry
-    if original.top_up_id is None or original.customer_id is None or _is_taken_back(original):
+    if original.top_up_id is None or original.customer_id is None:
         raise EntryDecided
     entry.turns += 1
     key = f"returned-{entry.entry_id.hex}-{entry.turns}"
-    topups.take_bank_transfer_back(original.top_up_id, original.amount_micros, key=key)
+    topups.take_bank_transfer_back(original.top_up_id, back_micros, key=key)
     entry.original_id, entry.top_up_id = original_id, original.top_up_id
     entry.customer_id, entry.invoice_number = original.customer_id, original.invoice_number
     _decide(entry, "matched", Rule.REVERSAL, actor, original.invoice_number or "")
@@ -177,7 +186,7 @@ def _move_back(entry: BankEntry) -> None:
     if entry.original_id is not None:
         topups.give_bank_transfer_again(entry.top_up_id, -entry.amount_micros, key=key)
         return
-    if _is_taken_back(entry):
+    if taken_back_micros(entry):
         raise NotUndoable
     _forget(entry)
     kind = topups.CORRECTED
@@ -194,15 +203,12 @@ def _release_pair(entry: BankEntry, actor: str) -> None:
         _decide(other, "queued", None, actor, "", action="undone")
 
 
-def _is_taken_back(original: BankEntry) -> bool:
-    return (
-        db.session.scalar(
-            select(BankEntry.entry_id).where(
-                BankEntry.original_id == original.entry_id, BankEntry.status.in_(("matched", "returned"))
-            )
-        )
-        is not None
+def taken_back_micros(original: BankEntry) -> int:
+    """What reversals have taken back of a transfer so far."""
+    taken = select(func.coalesce(func.sum(-BankEntry.amount_micros), 0)).where(
+        BankEntry.original_id == original.entry_id, BankEntry.status.in_(("matched", "returned"))
     )
+    return int(db.session.scalar(taken) or 0)
 
 
 def _move_payout(entry: BankEntry, *, undo: bool) -> None:

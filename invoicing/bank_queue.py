@@ -15,6 +15,7 @@ from app.customers.models import Customer
 from app.customers.service import find_customer, get_customers
 from app.db import db
 from app.errors import AppError, Invalid
+from app.i18n import money
 from invoicing import bank_booking, bank_reading
 from invoicing.bank_matching import Known, Match, OpenInvoice, Rule, clues_of
 from invoicing.bank_models import BankEntry, BankEntryEvent
@@ -38,6 +39,8 @@ class Suggestion:
     customer: Customer | None = None
     invoice_number: str | None = None
     original: BankEntry | None = None
+    # Of a transfer that is taken back in part: how much.
+    part_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +180,21 @@ def _same_name(names: set[str]) -> dict[str, list[int]]:
 
 
 def _takes_back(entry: BankEntry) -> tuple[Suggestion, ...]:
-    return tuple(
+    """Transfers of the same amount first, then those of which this may take back a part."""
+    same = [
         Suggestion(why=gettext("Of the same amount."), original=original)
         for original in bank_reading.originals(entry)[:MOST_SUGGESTIONS]
-    )
+    ]
+    room = MOST_SUGGESTIONS - len(same)
+    parts = [
+        Suggestion(
+            why=gettext("Only a part: %(left)s is left of it.", left=money(left)),
+            original=original,
+            part_micros=-entry.amount_micros,
+        )
+        for original, left in (bank_reading.larger_originals(entry, room) if room else ())
+    ]
+    return (*same, *parts)
 
 
 def _suggestions(entry: BankEntry, facts: _Facts) -> tuple[Suggestion, ...]:

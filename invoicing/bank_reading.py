@@ -181,6 +181,38 @@ def originals(entry: BankEntry) -> list[BankEntry]:
     )
 
 
+def larger_originals(entry: BankEntry, limit: int) -> list[tuple[BankEntry, int]]:
+    """Matched credits of which a reversal may take back a part, and what is left of each in micros.
+
+    Those of the same payer first.
+    """
+    taken = (
+        select(BankEntry.original_id, func.sum(-BankEntry.amount_micros).label("micros"))
+        .where(BankEntry.original_id.is_not(None), BankEntry.status.in_(("matched", "returned")))
+        .group_by(BankEntry.original_id)
+        .subquery()
+    )
+    left = BankEntry.amount_micros - func.coalesce(taken.c.micros, 0)
+    rows = db.session.execute(
+        select(BankEntry, left)
+        .outerjoin(taken, taken.c.original_id == BankEntry.entry_id)
+        .where(
+            BankEntry.account_iban == entry.account_iban,
+            BankEntry.amount_micros > -entry.amount_micros,
+            left >= -entry.amount_micros,
+            BankEntry.booked_on <= entry.booked_on,
+            BankEntry.status == "matched",
+        )
+        .order_by(
+            (BankEntry.counterparty_iban == entry.counterparty_iban).desc(),
+            BankEntry.booked_on.desc(),
+            BankEntry.entry_id,
+        )
+        .limit(limit)
+    )
+    return [(row[0], int(row[1])) for row in rows]
+
+
 def moved_of(entry: BankEntry) -> Moved:
     return Moved(
         entry_id=entry.entry_id,

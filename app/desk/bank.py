@@ -163,9 +163,13 @@ def assign(entry_id: UUID) -> Response | tuple[str, int]:
 @blueprint.post("/<uuid:entry_id>/take-back/<uuid:original_id>")
 @operator_required
 def take_back(entry_id: UUID, original_id: UUID) -> Response:
-    """A reversal takes this transfer back."""
-    in_unit_of_work(bank_booking.take_back, entry_id, original_id, actor=current_user.email)
-    flash(gettext("The transfer has been taken back."), "ok")
+    """A reversal takes this transfer back, or a part of it."""
+    try:
+        back = in_unit_of_work(bank_booking.take_back, entry_id, original_id, actor=current_user.email)
+    except AppError as error:
+        flash(str(error.detail or error.title), "danger")
+    else:
+        flash(gettext("%(amount)s has been taken back.", amount=money(-back.amount_micros)), "ok")
     return redirect(url_for("desk_bank.entry", entry_id=entry_id), code=303)
 
 

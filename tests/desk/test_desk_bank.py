@@ -186,6 +186,32 @@ def test_a_reversal_is_matched_by_hand_with_the_payment_it_takes_back(shop: Shop
     )
 
 
+def test_a_part_of_a_payment_is_taken_back_by_hand_and_never_more_than_there_is(
+    shop: Shop, staff: FlaskClient
+) -> None:
+    number = shop.invoice("acme").number
+    upload(shop, staff, statement(paid("42.40", number, iban=ANNA)))
+    original = ""
+    for amount in ("12.40", "30.01", "30.00"):
+        back = Ntry(txs=(Tx(amount=amount, iban=BRAM),), sign="DBIT", reversal=True, reference=amount)
+        upload(shop, staff, statement(back))
+        page = staff.get(first_entry(staff))
+        found = re.search(r'action="(/desk/bank/[0-9a-f-]+/take-back/[0-9a-f-]+)"', page.text)
+        if amount == "30.01":
+            assert found is None, "more than is left is not offered"
+            entry = first_entry(staff)
+            forced = f"{entry}/take-back/{original}"
+            answer = staff.post(forced, data={"csrf_token": token_of(page)}, follow_redirects=True)
+            assert "more than is left" in text(answer)
+            staff.post(f"{entry}/set-aside", data={"csrf_token": token_of(page), "reason": "a test"})
+            continue
+        assert found
+        original = found[1].rpartition("/")[2]
+        assert f"Take back €{amount} of the €42.40" in text(page)
+        staff.post(found[1], data={"csrf_token": token_of(page)})
+        assert cents(shop, "acme") == ((1240, 0) if amount == "12.40" else (4240, 0))
+
+
 def test_a_long_queue_is_paged_and_costs_few_statements(shop: Shop, staff: FlaskClient) -> None:
     number = shop.invoice("acme").number
     upload(shop, staff, statement(paid("1.00", number, iban=ANNA)))

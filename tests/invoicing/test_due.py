@@ -67,6 +67,57 @@ def test_the_parts_always_make_the_total(total: int, credits_left: int, balance:
         assert after < 10_000
 
 
+def test_a_fee_given_back_lessens_what_is_due_and_is_never_asked_for() -> None:
+    """Usage of €10.00 that the balance lacks, and €1.45 of a fee whose money the bank took back itself.
+
+    The document comes to €8.55 and no more than that is due on it. The rest of what was used stays below zero
+    on the balance, as all else that is no part of the document does.
+    """
+    made = settle(
+        total_cents=855, credits_micros=0, balance_micros=-10 * EURO, small_due_micros=EURO, paid_cents=-145
+    )
+    assert made == Settlement(855, 0, 0, 0, 855)
+    covered = settle(
+        total_cents=855, credits_micros=0, balance_micros=0, small_due_micros=EURO, paid_cents=-145
+    )
+    assert covered == Settlement(855, 0, 0, 855, 0)
+
+
+@given(
+    used=st.integers(-(10**7), 10**8),
+    fees=st.integers(-(10**6), 10**6),
+    opening=st.integers(-(10**8), 10**8),
+    top_ups=st.integers(0, 10**8),
+    credits_there=st.integers(0, 10**7),
+)
+def test_opening_and_top_ups_less_usage_and_what_a_close_moves_are_the_closing_balance(
+    used: int, fees: int, opening: int, top_ups: int, credits_there: int
+) -> None:
+    """All in cents; `used` may be below zero (corrections), `fees` too (given back)."""
+    before = opening + top_ups - used
+    made = settle(
+        total_cents=used + fees,
+        credits_micros=micros_of_cents(credits_there),
+        balance_micros=micros_of_cents(before),
+        small_due_micros=EURO,
+        paid_cents=fees,
+    )
+    assert made.credits_used_cents + made.prepaid_cents + made.due_cents == used + fees
+    closing = before + made.credits_used_cents + made.due_cents
+    assert opening + top_ups - used + made.credits_used_cents + made.due_cents == closing
+    # A fee is paid with its payment: it is never due, and neither are credits spent on it.
+    assert made.credits_used_cents + made.due_cents <= max(0, used)
+    assert made.credits_used_cents + made.due_cents <= max(0, used + fees)
+    assert 0 <= made.credits_used_cents <= credits_there
+    if made.due_cents:
+        # Never more is asked than the balance lacks.
+        assert closing <= 0
+    elif closing < 0 and used + fees > 0:
+        # What stays below zero is less than is ever asked for, or no part of this document.
+        left = min(used, used + fees) - made.credits_used_cents
+        assert min(-closing, left) < 100
+
+
 @given(st.integers(-(10**9), 10**9), st.lists(st.integers(0, 10**8), max_size=6))
 def test_money_settles_debts_in_order_and_never_more_than_there_is(amount: int, debts: list[int]) -> None:
     shares = allocate(amount, debts)

@@ -79,8 +79,9 @@ def test_an_unknown_rate_is_an_error_and_not_zero() -> None:
         percent_of("NL", date(1999, 1, 1))
 
 
-def test_a_country_without_a_rate_of_a_kind_asks_its_standard_rate() -> None:
-    assert percent_of("BE", ON, "reduced") == 6
+def test_a_country_without_a_checked_rate_of_a_kind_asks_its_standard_rate() -> None:
+    assert {rate.country for rate in RATES if rate.product == "reduced"} == {"NL", "DE"}
+    assert percent_of("BE", ON, "reduced") == 21
     assert percent_of("DK", ON, "reduced") == 25
     assert percent_of("BE", ON, "zero") == 21
 
