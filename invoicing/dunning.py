@@ -6,8 +6,8 @@ collection that is still to come hold all of them. Two letters never follow each
 late the first one was. A consumer is charged no fee before a letter has named it and given fourteen days.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -30,6 +30,7 @@ class Step(StrEnum):
 LETTERS: Final = frozenset({Step.REMINDER, Step.SECOND_REMINDER, Step.LATE_FEE, Step.FINAL_DEMAND})
 # Between two letters about the same invoice, whatever was missed.
 LEAST_APART: Final = timedelta(days=5)
+FORESEEN_DAYS: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +103,21 @@ def next_step(facts: Facts, schedule: Schedule, today: date, log: Mapping[Step, 
         # The order holds: what comes later waits for this one.
         return step if today >= from_day else None
     return None
+
+
+def ahead(
+    facts: Facts, schedule: Schedule, today: date, log: Mapping[Step, date]
+) -> Iterator[tuple[Step, date]]:
+    """Each step that is to come and its day, as far as can be foreseen, when nothing is paid."""
+    done = dict(log)
+    for days in range(FORESEEN_DAYS):
+        day = today + timedelta(days=days)
+        step = next_step(facts, schedule, day, done)
+        if step is not None:
+            yield step, day
+            done[step] = day
+            if step is Step.SECOND_REMINDER:
+                facts = replace(facts, named_fee_cents=facts.fee_cents)
 
 
 def chargeable_cents(facts: Facts) -> int:

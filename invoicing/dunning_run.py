@@ -4,6 +4,7 @@ The balance is locked first, so a payment that arrives and a step that is done n
 fee, its mail and what it does to the customer are committed together or not at all.
 """
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -16,8 +17,8 @@ from app.customers import addressees
 from app.db import db
 from app.i18n import local_date
 from app.ledger.service import lock_balance
-from invoicing import documents, dunning_suspension, dunning_words, late_fee_claims, late_fees
-from invoicing.dunning import Schedule, Step, chargeable_cents, next_step
+from invoicing import documents, dunning_suspension, dunning_words, late_fee_claims
+from invoicing.dunning import Schedule, Step, ahead, chargeable_cents, next_step
 from invoicing.dunning_cases import Case, unpaid_cases
 from invoicing.dunning_models import DunningStep
 from invoicing.models import INVOICE, UNPAID, Invoice
@@ -87,12 +88,7 @@ def letter_key(number: str, step: str) -> str:
 
 def next_on(case: Case, today: date) -> tuple[Step, date] | None:
     """The step that comes next and its day, as far as can be foreseen; None when none will."""
-    for ahead in range(400 if case.is_chased else 0):
-        day = today + timedelta(days=ahead)
-        step = next_step(case.facts, schedule(), day, case.log)
-        if step is not None:
-            return step, day
-    return None
+    return next(ahead(case.facts, schedule(), today, case.log), None) if case.is_chased else None
 
 
 def _soon(today: date) -> date:
@@ -103,13 +99,9 @@ def _soon(today: date) -> date:
 def _do(case: Case, step: Step, now: datetime) -> bool:
     """One step: its row first, so that it is done once; then what it does."""
     invoice, today = case.invoice, local_date(now)
-    fee_cents = 0
-    if step is Step.SECOND_REMINDER:
-        fee_cents = case.facts.fee_cents
-    elif step is Step.LATE_FEE:
-        fee_cents = chargeable_cents(case.facts)
-        late_fee_claims.charge(invoice, fee_cents, basis=_basis(case), today=today)
-    letter = _letter(case, step, fee_cents, today)
+    if step is Step.LATE_FEE:
+        late_fee_claims.charge(invoice, chargeable_cents(case.facts), basis=_basis(case), today=today)
+    letter = _letter(case, step, today)
     row = DunningStep(
         customer_id=invoice.customer_id,
         invoice_id=invoice.invoice_id,
@@ -117,7 +109,7 @@ def _do(case: Case, step: Step, now: datetime) -> bool:
         done_on=today,
         done_at=now,
         outstanding_micros=invoice.outstanding_micros,
-        fee_cents=fee_cents,
+        fee_cents=letter.fee_cents,
         facts={
             "due_date": invoice.due_date.isoformat(),
             "then_on": letter.then_on.isoformat() if letter.then_on else None,
@@ -127,7 +119,7 @@ def _do(case: Case, step: Step, now: datetime) -> bool:
     db.session.add(row)
     db.session.flush()
     _send(case, letter, letter_key(invoice.number, row.step))
-    _log.info("dunning_step", number=invoice.number, step=step.value, fee_cents=fee_cents)
+    _log.info("dunning_step", number=invoice.number, step=step.value, fee_cents=letter.fee_cents)
     return True
 
 
@@ -136,24 +128,23 @@ def _basis(case: Case) -> str:
     return configured.late_fee_consumer if case.facts.is_consumer else configured.late_fee_business
 
 
-def _letter(case: Case, step: Step, fee_cents: int, today: date) -> dunning_words.Letter:
-    invoice, planned = case.invoice, schedule()
-    then_on: date | None = None
-    if step is Step.SECOND_REMINDER and fee_cents:
-        then_on = invoice.due_date + timedelta(days=planned.late_fee_days)
-        if case.facts.is_consumer:
-            then_on = max(then_on, late_fees.consumer_owes_from(today))
-        then_on = max(then_on, today + timedelta(days=1))
-    if step is Step.FINAL_DEMAND and planned.grace_days is not None:
-        then_on = today + timedelta(days=planned.grace_days)
+def _letter(case: Case, step: Step, today: date) -> dunning_words.Letter:
+    """What is told with a step: its fee or the one that is to come, and the day of what comes next."""
+    invoice, facts = case.invoice, case.facts
+    if step is Step.SECOND_REMINDER:
+        facts = replace(facts, named_fee_cents=facts.fee_cents)
+    following = list(ahead(facts, schedule(), today, {**case.log, step: today}))
+    fee_on = dict(following).get(Step.LATE_FEE)
+    named_cents = facts.fee_cents if fee_on else 0
     return dunning_words.Letter(
         step=step,
         number=invoice.number,
         outstanding_micros=invoice.outstanding_micros,
         due_date=invoice.due_date,
-        is_consumer=case.facts.is_consumer,
-        fee_cents=fee_cents,
-        then_on=then_on,
+        is_consumer=facts.is_consumer,
+        fee_cents=chargeable_cents(facts) if step is Step.LATE_FEE else named_cents,
+        fee_on=fee_on,
+        then_on=following[0][1] if following else None,
         is_request=invoice.is_request,
     )
 

@@ -23,7 +23,10 @@ STEPS: Final[dict[Step, LazyString]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What a letter tells. `fee_cents`: the fee it names or charges; `then_on`: when the next thing comes."""
+    """What a letter tells. `fee_cents`: the fee it charges, or that may come from `fee_on`.
+
+    `then_on`: when the next thing comes; None when nothing does.
+    """
 
     step: Step
     number: str
@@ -31,10 +34,10 @@ class Letter:
     due_date: date
     is_consumer: bool
     fee_cents: int = 0
+    fee_on: date | None = None
     then_on: date | None = None
     # It asks for the money of a payment request, which is no invoice yet.
     is_request: bool = False
-    suspends: bool = True
 
 
 def subject(letter: Letter) -> str:
@@ -88,6 +91,7 @@ def paragraphs(letter: Letter) -> list[str]:
             gettext("Payment request %(number)s of %(amount)s is to be paid by %(date)s.", **facts)
             if letter.is_request
             else gettext("Invoice %(number)s of %(amount)s is to be paid by %(date)s.", **facts),
+            *_before_a_reminder(letter),
             gettext("Have you paid already? Then you don't need to do anything."),
         ]
     unpaid = gettext(
@@ -99,7 +103,11 @@ def paragraphs(letter: Letter) -> list[str]:
             **facts,
         )
     if letter.step is Step.REMINDER:
-        return [unpaid, gettext("Have you paid already? Then you don't need to do anything.")]
+        return [
+            unpaid,
+            *_before_a_second(letter),
+            gettext("Have you paid already? Then you don't need to do anything."),
+        ]
     if letter.step is Step.SECOND_REMINDER:
         return [unpaid, *_before_a_fee(letter)]
     if letter.step is Step.LATE_FEE:
@@ -117,6 +125,7 @@ def paragraphs(letter: Letter) -> list[str]:
                 fee=cents_text(letter.fee_cents),
             ),
             gettext("Together %(amount)s is now to be paid.", amount=amount),
+            *_before_a_demand(letter),
         ]
     if letter.step is Step.FINAL_DEMAND:
         return [unpaid, _before_suspension(letter)]
@@ -129,9 +138,51 @@ def paragraphs(letter: Letter) -> list[str]:
     ]
 
 
+def _before_a_reminder(letter: Letter) -> list[str]:
+    if letter.then_on is None:
+        return []
+    then_on = long_day(letter.then_on)
+    if letter.fee_on is None:
+        return [gettext("If it is not paid by then, you get a reminder on %(date)s.", date=then_on)]
+    return [
+        gettext(
+            "If it is not paid by then, you get a reminder on %(date)s; from %(fee_date)s at the earliest, "
+            "we charge a fee of %(fee)s, without VAT.",
+            date=then_on,
+            fee_date=long_day(letter.fee_on),
+            fee=cents_text(letter.fee_cents),
+        )
+    ]
+
+
+def _before_a_second(letter: Letter) -> list[str]:
+    if letter.then_on is None:
+        return []
+    then_on = long_day(letter.then_on)
+    if letter.fee_on is None:
+        return [gettext("If it is still unpaid on %(date)s, you get a second reminder.", date=then_on)]
+    return [
+        gettext(
+            "If it is still unpaid on %(date)s, you get a second reminder; from %(fee_date)s at the "
+            "earliest, we charge a fee of %(fee)s, without VAT.",
+            date=then_on,
+            fee_date=long_day(letter.fee_on),
+            fee=cents_text(letter.fee_cents),
+        )
+    ]
+
+
+def _before_a_demand(letter: Letter) -> list[str]:
+    if letter.then_on is None:
+        return []
+    return [
+        gettext("If it is still unpaid on %(date)s, you get a final demand.", date=long_day(letter.then_on))
+    ]
+
+
 def _before_a_fee(letter: Letter) -> list[str]:
     if not letter.fee_cents or letter.then_on is None:
-        return [gettext("Please pay within 14 days.")]
+        return [gettext("Please pay within 14 days."), *_before_a_demand(letter)]
     fee, then_on = cents_text(letter.fee_cents), long_day(letter.then_on)
     if letter.is_consumer:
         return [

@@ -1,5 +1,6 @@
 """Unpaid invoices are chased by a clock that the test turns, from the first reminder to the suspension."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -118,6 +119,89 @@ def test_a_consumer_who_never_pays_goes_through_every_step(jan: Payer, smtp: Mai
     assert jan.outstanding == [8240]
     assert jan.shop.balance("jan").receivable_micros == 82_400_000
     assert jan.shop.balance("jan").state == "suspended"
+
+
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [
+        (
+            "en",
+            {
+                -3: "reminder on 22 November 2026; from 20 December 2026 at the earliest, we charge a fee of "
+                "€15.00",
+                7: "unpaid on 6 December 2026, you get a second reminder; from 20 December 2026 at the "
+                "earliest, we charge a fee of €15.00",
+                21: "If it is not paid before 20 December 2026, we charge a fee of €15.00",
+                35: "a fee of €15.00, without VAT. Together €57.40 is now to be paid. If it is still unpaid "
+                "on 27 December 2026, you get a final demand.",
+                42: "If it is not paid before 3 January 2027, we suspend your account",
+            },
+        ),
+        (
+            "nl",
+            {
+                -3: "op 22 november 2026 een herinnering; op zijn vroegst vanaf 20 december 2026 brengen we "
+                "€ 15,00 kosten in rekening",
+                7: "Is er op 6 december 2026 nog niet betaald, dan krijg je een tweede herinnering; op zijn "
+                "vroegst vanaf 20 december 2026 brengen we € 15,00 kosten in rekening",
+                21: "Is er vóór 20 december 2026 niet betaald, dan brengen we € 15,00 kosten in rekening",
+                35: "Is er op 27 december 2026 nog niet betaald, dan krijg je een laatste aanmaning.",
+                42: "Is er vóór 3 januari 2027 niet betaald, dan blokkeren we je account",
+            },
+        ),
+    ],
+)
+def test_every_letter_names_the_fee_and_what_happens_next(
+    shop: Shop, live_app: LiveApp, sandbox: Sandbox, smtp: Mailbox, locale: str, told: dict[int, str]
+) -> None:
+    late = payer(shop, sandbox, locale=locale)
+    shop.run_jobs()
+    for day, words in told.items():
+        smtp.messages.clear()
+        on_day(shop, day)
+        (mail,) = smtp.to("acme@example.nl")
+        for kind in ("plain", "html"):
+            body = mail.get_body((kind,))
+            assert body is not None
+            text = " ".join(re.sub(r"<[^>]+>", " ", body.get_content()).replace("\xa0", " ").split())
+            assert words in text
+    assert set(done(late).values()) == set(told)
+
+
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [
+        (
+            "en",
+            {
+                -3: "If it is not paid by then, you get a reminder on 22 November 2026.",
+                7: "If it is still unpaid on 6 December 2026, you get a second reminder.",
+                21: "If it is still unpaid on 27 December 2026, you get a final demand.",
+            },
+        ),
+        (
+            "nl",
+            {
+                -3: "Is er dan niet betaald, dan krijg je op 22 november 2026 een herinnering.",
+                7: "Is er op 6 december 2026 nog niet betaald, dan krijg je een tweede herinnering.",
+                21: "Is er op 27 december 2026 nog niet betaald, dan krijg je een laatste aanmaning.",
+            },
+        ),
+    ],
+)
+def test_letters_name_no_fee_where_none_may_be_asked(
+    shop: Shop, live_app: LiveApp, sandbox: Sandbox, smtp: Mailbox, locale: str, told: dict[int, str]
+) -> None:
+    payer(shop, sandbox, kind="consumer", country="BE", locale=locale)
+    shop.run_jobs()
+    for day, words in told.items():
+        smtp.messages.clear()
+        on_day(shop, day)
+        body = smtp.to("acme@example.nl")[0].get_body(("plain",))
+        assert body is not None
+        text = " ".join(body.get_content().replace("\xa0", " ").split())
+        assert words in text
+        assert not {"fee", "kosten"} & set(re.findall(r"\w+", text))
 
 
 def test_a_business_owes_what_its_terms_say_and_pays_it_with_the_invoice(acme: Payer, smtp: Mailbox) -> None:
