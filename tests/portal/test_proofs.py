@@ -11,17 +11,21 @@ from typing import Any
 import pytest
 from flask import Flask, url_for
 from flask.testing import FlaskClient
+from lxml import html
+from sqlalchemy.orm import class_mapper
 
 from app.clock import utc_now
 from app.config import Settings
+from app.config import settings as settings_now
 from app.customers import jobs, passwords, sign_in, user_sessions
+from app.customers.models import Customer, User
 from app.customers.people_models import UserSession
 from app.db import db, in_unit_of_work
 from app.factory import create_app
 from app.i18n import LANGUAGES
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.product import Clock
-from tests.portal.people import customer_with_user, enter, operator, token_of
+from tests.portal.people import PASSWORD, customer_with_user, enter, operator, token_of
 from tests.portal.people import sign_in as sign_in_by_form
 from tests.routes import KIND_OF
 
@@ -66,14 +70,19 @@ def test_a_token_of_another_session_is_worth_nothing(app: Flask, client: FlaskCl
     assert client.post("/sign-out", data={"csrf_token": theirs}).status_code == 400
 
 
-def test_a_session_from_before_the_sign_in_is_worth_nothing_after_it(app: Flask, client: FlaskClient) -> None:
+@pytest.mark.parametrize(("who", "page"), [("acme", "/overview"), ("staff", "/desk/customers")])
+def test_a_session_from_before_the_sign_in_is_worth_nothing_after_it(
+    app: Flask, client: FlaskClient, who: str, page: str
+) -> None:
     """Whoever planted a cookie knows nothing of the session that follows."""
     customer_with_user("acme")
+    operator()
     client.get("/sign-in")
     with client.session_transaction() as session:
         planted = dict(session) | {"customer_id": 4711, "planted": "yes"}
         session.update(planted)
-    sign_in_by_form(client, "acme@tegoed.example")
+    sign_in_by_form(client, f"{who}@tegoed.example")
+    assert client.get(page).status_code == 200
     with client.session_transaction() as session:
         after = dict(session)
     assert "planted" not in after
@@ -82,7 +91,7 @@ def test_a_session_from_before_the_sign_in_is_worth_nothing_after_it(app: Flask,
     attacker = app.test_client()
     with attacker.session_transaction() as session:
         session.update(planted)
-    assert attacker.get("/overview").status_code == 302
+    assert attacker.get(page).status_code == 302
 
 
 def test_each_sign_in_has_a_session_of_its_own(app: Flask) -> None:
@@ -120,6 +129,65 @@ def test_no_way_in_leads_to_somebody_elses_page(app: Flask, target: str) -> None
     page = client.get("/account")
     moved = client.post("/language", data={"csrf_token": token_of(page), "locale": "nl", "next": target})
     assert moved.location == "/"
+
+
+MORE: dict[str, str] = {
+    "reference": "other",
+    "status": "closed",
+    "kind": "consumer",
+    "email": "thief@evil.example",
+    "customer_id": "4711",
+    "provisional_limit_micros": "999000000",
+    "is_operator": "y",
+    "staff_role": "operator",
+    "role": "owner",
+}
+
+
+def facts(row: Customer | User) -> dict[str, Any]:
+    """What the database has of it now."""
+    db.session.rollback()
+    db.session.refresh(row)
+    return {column.key: getattr(row, column.key) for column in class_mapper(type(row)).column_attrs}
+
+
+def test_a_form_changes_what_it_shows_and_nothing_else(app: Flask, client: FlaskClient) -> None:
+    acme, owner = customer_with_user("acme")
+    enter(client, owner)
+    customer = db.session.get_one(Customer, acme)
+    before, person = facts(customer), facts(owner)
+    form = {"name": "Acme Print", "line1": "Kade 1", "postal_code": "1011 AB", "city": "Amsterdam"}
+    form |= {"country": "NL", "locale": "en", "csrf_token": token_of(client.get("/account"))}
+    assert client.post("/account", data=MORE | form).status_code == 303
+    after = facts(customer)
+    assert {name for name in after if after[name] != before[name]} == {
+        "name", "address_line1", "postal_code", "city"
+    }  # fmt: skip
+    assert facts(owner) == person
+    page = client.get("/account/security")
+    password = {"current": PASSWORD, "password": "a sentence that nobody guesses"}
+    password["again"] = password["password"]
+    data = MORE | password | {"csrf_token": token_of(page)}
+    assert client.post("/account/security/password", data=data).status_code == 303
+    changed = facts(owner)
+    assert {name for name in changed if changed[name] != person[name]} <= {"password_hash", "session_version"}
+
+
+def test_a_form_of_the_desk_changes_what_it_shows_and_nothing_else(app: Flask, client: FlaskClient) -> None:
+    enter(client, operator())
+    before = settings_now()
+    page = client.get("/desk/settings")
+    (form,) = [f for f in html.document_fromstring(page.text).forms if f.action == "/desk/settings"]
+    more = {
+        "adjustment_limit_micros": "999000000",
+        "secret_key": "x" * 40,
+        "mollie_api_key": "live_theirs",
+        "creditor_id": "NL00THIEF",
+        "logo": "0" * 64,
+    }
+    data = dict(form.form_values()) | more | {"city": "Utrecht"}
+    assert client.post("/desk/settings", data=data).status_code == 303
+    assert settings_now() == replace(before, provider=replace(before.provider, city="Utrecht"))
 
 
 def test_the_work_for_an_unknown_address_is_about_the_same(app: Flask) -> None:
