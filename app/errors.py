@@ -161,7 +161,18 @@ class InternalError(AppError):
     title = lazy_gettext("Something went wrong on our side.")
 
 
+def refuse_nul() -> None:
+    """The database holds no NUL, so nothing is named by one: an address with it leads nowhere."""
+    if "\x00" in request.path:
+        raise NotFound
+    if b"%00" in request.query_string:
+        for name, values in request.args.lists():
+            if "\x00" in name or any("\x00" in value for value in values):
+                raise Invalid(field=name)
+
+
 def init_app(app: Flask) -> None:
+    app.before_request(refuse_nul)
     app.register_error_handler(AppError, answer)
     app.register_error_handler(HTTPException, _from_http)
 
