@@ -72,8 +72,7 @@ class GroupCommitter:
                 raise Unavailable(retry_after_seconds=1)
             self._waiting.extend(parts)
             if not self._is_running:
-                self._is_running = True
-                threading.Thread(target=self._run, name="group-commit", daemon=True).start()
+                self._start()
             self._condition.notify()
         committed = Committed()
         for part in parts:
@@ -83,25 +82,35 @@ class GroupCommitter:
             committed.crossed.extend(recorded.crossed)
         return committed
 
+    def _start(self) -> None:
+        """Start the thread; the condition is held."""
+        threading.Thread(target=self._run, name="group-commit", daemon=True).start()
+        self._is_running = True
+
     def _run(self) -> None:
-        while True:
-            group = self._next_group()
-            if not group:
-                return
+        """Commit until idle. However the thread ends, what came in the meantime gets another."""
+        try:
+            while group := self._next_group():
+                self._commit_group(group)
+        finally:
+            with self._condition:
+                self._is_running = False
+                if self._waiting:
+                    self._start()
+
+    def _commit_group(self, group: Sequence[_Part]) -> None:
+        try:
             with self._app.app_context():
-                try:
-                    _commit(group)
-                except BaseException as error:
-                    _fail(group, error)
-                    if not isinstance(error, Exception):
-                        raise
+                _commit(group)
+        except BaseException as error:
+            _fail(group, error)
+            if not isinstance(error, Exception):
+                raise
 
     def _next_group(self) -> list[_Part]:
         """What waits, oldest first, up to the limit; nothing when the thread has been idle."""
         with self._condition:
-            if not self._condition.wait_for(lambda: bool(self._waiting), IDLE_SECONDS):
-                self._is_running = False
-                return []
+            self._condition.wait_for(lambda: bool(self._waiting), IDLE_SECONDS)
             group: list[_Part] = []
             events = 0
             while self._waiting and (not group or events + len(self._waiting[0].events) <= GROUP_EVENTS):
@@ -188,10 +197,10 @@ def _answer(group: Sequence[_Part], recorded: Recorded) -> None:
 
 
 def _fail(group: Sequence[_Part], error: BaseException) -> None:
-    _log.error("events were not recorded", parts=len(group), exc_info=error)
     for part in group:
         if not part.done.done():
             part.done.set_exception(error)
+    _log.error("events were not recorded", parts=len(group), exc_info=error)
 
 
 def _bisect(events: Sequence[UsageEvent], error: Exception) -> Recorded:

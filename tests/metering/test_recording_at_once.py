@@ -1,12 +1,13 @@
 """Many senders at once: everything counts once, a bad event hurts nobody else, a full queue says so."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -113,6 +114,46 @@ def test_a_full_queue_is_told_to_come_back(app: Flask, provider: Provider) -> No
         )
     assert refused.value.headers()["Retry-After"] == "1"
     assert provider.available() == 0
+
+
+class Stumbling:
+    """An application whose first context breaks, once it may."""
+
+    def __init__(self, app: Flask, error: BaseException) -> None:
+        self._app, self._error = app, error
+        self.is_first, self.may_break = True, threading.Event()
+
+    def app_context(self) -> Any:
+        if self.is_first:
+            self.is_first = False
+            assert self.may_break.wait(60)
+            raise self._error
+        return self._app.app_context()
+
+
+# The thread that is ended dies of it, as it would.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), SystemExit()])
+def test_when_the_committing_thread_breaks_what_came_after_is_recorded(
+    app: Flask, provider: Provider, error: BaseException
+) -> None:
+    acme = find_customer("acme").customer_id
+    stumbling = Stumbling(app, error)
+    committer = GroupCommitter(cast("Flask", stumbling), limit_parts=10)
+    first, second, third = (events_of(app, provider, 1, acme) for _ in range(3))
+    with ThreadPoolExecutor(2) as pool:
+        broken = pool.submit(committer.submit, first)
+        while stumbling.is_first:
+            time.sleep(0.01)
+        waiting = pool.submit(committer.submit, second)
+        while not committer._waiting:
+            time.sleep(0.01)
+        stumbling.may_break.set()
+        with pytest.raises(type(error)):
+            broken.result(timeout=60)
+        assert waiting.result(timeout=60).verdicts == [Verdict.ACCEPTED]
+    assert committer.submit(third).verdicts == [Verdict.ACCEPTED]
+    assert provider.available() == -20 * TOKEN
 
 
 def test_a_lost_database_connection_is_answered_as_busy_and_can_be_repeated(
