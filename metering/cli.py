@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
@@ -11,24 +11,23 @@ import msgspec
 import psycopg
 from flask.cli import AppGroup
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import select
 
 from app.api import decode_json
 from app.clock import utc_now
 from app.config import settings
 from app.customers.service import find_customer
-from app.db import db
 from app.errors import AppError
 from app.i18n import in_locale
 from app.money import decimal_of_micros, plain_decimal
 from metering import retention, service, trying
 from metering.cloudevents import Window, read_many
-from metering.models import UsageRollup
 from metering.periods import day_of, period_of_day
 
 group = AppGroup("metering", help="Prices and events.")
 CHUNK: Final = 1000
 SHOWN: Final = 50
+# How old an event may be is known where it is recorded: months may be dropped meanwhile.
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @group.command("try-price")
@@ -92,8 +91,6 @@ def backfill(events: BinaryIO) -> None:
     which a customer had no period yet gets one, and is invoiced with the next close.
     """
     accepted = duplicates = refused = 0
-    kept_from = db.session.scalar(select(UsageRollup.kept_from))
-    earliest = datetime.combine(kept_from or date(1970, 1, 1), time.min, UTC)
     with in_locale("en"):
         for chunk in _chunks(events):
             documents = []
@@ -105,7 +102,7 @@ def backfill(events: BinaryIO) -> None:
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     refused += 1
                     click.echo(f"line {number}: {error}", err=True)
-            window = Window(earliest, utc_now() + timedelta(seconds=settings().event_max_ahead_seconds))
+            window = Window(BEGINNING, utc_now() + timedelta(seconds=settings().event_max_ahead_seconds))
             taken = service.record_events(read_many(b"[" + b",".join(documents) + b"]", window))
             accepted, duplicates = accepted + taken.accepted, duplicates + taken.duplicates
             refused += len(taken.refusals)

@@ -30,6 +30,7 @@ from metering.book import Contribution, PeriodKey, TotalKey, UsageBook, ask_for_
 from metering.catalog import Catalog, ask_for_version, catalog_at, read_version
 from metering.cloudevents import UsageEvent
 from metering.meters import note_first_events
+from metering.partitions import first_of_next
 from metering.periods import Period, PeriodFinder
 from metering.prices import price_for
 from metering.readings import EventIdentity, Read, Readings, reading_of
@@ -86,12 +87,17 @@ def record(events: Sequence[UsageEvent]) -> Recorded:
         # Each statement sees what was committed when its turn comes: after the locks.
         locks = ask_for_locks(connection, {event.customer_id for event in events})
         version = ask_for_version(connection)
-        probes = _ask_for_digests(connection, events)
+        probes = _ask_for_digests(connection, events, now)
+        # After the probes: from them on no month is dropped before the commit.
+        kept = _ask_for_kept_from(connection, events, now)
         begun = ask_for_periods(connection, months)
     balances = locked_balances(locks)
     catalog = catalog_at(read_version(version))
     verdicts = [Verdict.ACCEPTED] * len(events)
     fresh = _fresh_events(probes, events, balances, verdicts)
+    kept_from = _kept_from(kept)
+    if kept_from is not None:
+        fresh = _of_kept_months(fresh, kept_from, verdicts)
     catalog = note_first_events(catalog, {event.type for _, event in fresh})
     book = UsageBook(connection, balances, catalog, now)
     book.take_periods(begun)
@@ -130,18 +136,65 @@ def _fresh_events(
     return fresh
 
 
-def _ask_for_digests(connection: Database, events: Sequence[UsageEvent]) -> list[Cursor[TupleRow]]:
-    """The statements that read the digests of recorded events, in their month or a neighbouring one."""
-    by_month: dict[date, tuple[list[int], list[str], list[str]]] = {}
+def _ask_for_digests(
+    connection: Database, events: Sequence[UsageEvent], now: datetime
+) -> list[Cursor[TupleRow]]:
+    """The statements that read the digests of recorded events: in all months that are taken now.
+
+    What is older still, by a backfill, is looked for in its own month and a neighbouring one too.
+    """
+    taken_from, taken_to = _oldest_taken(now), now + timedelta(seconds=settings().event_max_ahead_seconds)
+    columns = (
+        [event.customer_id for event in events],
+        [event.source for event in events],
+        [event.event_id for event in events],
+    )
+    by_month = dict.fromkeys(months_between(taken_from - NEIGHBOUR, taken_to), columns)
+    others: dict[date, tuple[list[int], list[str], list[str]]] = {}
     for event in events:
-        for month in months_to_probe(event.time):
-            columns = by_month.get(month)
-            if columns is None:
-                columns = by_month[month] = ([], [], [])
-            columns[0].append(event.customer_id)
-            columns[1].append(event.source)
-            columns[2].append(event.event_id)
-    return [connection.execute(_PROBE, (*columns, month), binary=True) for month, columns in by_month.items()]
+        if taken_from <= event.time <= taken_to:
+            continue
+        for month in months_between(event.time - NEIGHBOUR, event.time + NEIGHBOUR):
+            if month not in by_month:
+                older = others.setdefault(month, ([], [], []))
+                older[0].append(event.customer_id)
+                older[1].append(event.source)
+                older[2].append(event.event_id)
+    return [
+        connection.execute(_PROBE, (*keys, month), binary=True) for month, keys in (by_month | others).items()
+    ]
+
+
+def _oldest_taken(now: datetime) -> datetime:
+    return now - timedelta(days=settings().event_max_age_days)
+
+
+def _ask_for_kept_from(
+    connection: Database, events: Sequence[UsageEvent], now: datetime
+) -> Cursor[TupleRow] | None:
+    """The statement that reads from when on events are kept; nothing where all may still be sent."""
+    oldest = _oldest_taken(now)
+    if all(event.time >= oldest for event in events):
+        return None
+    return connection.execute("SELECT kept_from FROM usage_rollup")
+
+
+def _kept_from(found: Cursor[TupleRow] | None) -> date | None:
+    row = found.fetchone() if found is not None else None
+    return row[0] if row else None
+
+
+def _of_kept_months(
+    fresh: Sequence[tuple[int, UsageEvent]], kept_from: date, verdicts: list[Verdict]
+) -> list[tuple[int, UsageEvent]]:
+    """Refuse what may have been recorded in a month that was dropped since."""
+    kept = []
+    for position, event in fresh:
+        if month_of(event.time) < kept_from:
+            verdicts[position] = Verdict.TIME_TOO_OLD
+        else:
+            kept.append((position, event))
+    return kept
 
 
 def month_of(moment: datetime) -> date:
@@ -149,11 +202,12 @@ def month_of(moment: datetime) -> date:
     return date(moment.year, moment.month, 1)
 
 
-def months_to_probe(moment: datetime) -> tuple[date, ...]:
-    """The partitions in which the event may have been recorded with a slightly different time."""
-    if 3 <= moment.day <= 26:
-        return (month_of(moment),)
-    return tuple({month_of(moment - NEIGHBOUR), month_of(moment), month_of(moment + NEIGHBOUR)})
+def months_between(first: datetime, last: datetime) -> list[date]:
+    """The partitions of all moments from one to another."""
+    months = [month_of(first)]
+    while months[-1] < month_of(last):
+        months.append(first_of_next(months[-1]))
+    return months
 
 
 def _rate(

@@ -13,8 +13,10 @@ import psycopg
 from app.clock import utc_now
 from app.config import settings
 from metering.partitions import first_of_next
+from metering.usage import OVERLAP
 
 NEIGHBOUR: Final = timedelta(hours=48)
+NOT_ROLLED_UP: Final = "not all of its events are rolled up"
 _MONTHS = """
 SELECT to_date(substring(c.relname FROM 'usage_event_(\\d{4}_\\d{2})$'), 'YYYY_MM')
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -23,6 +25,13 @@ UNION SELECT DISTINCT month FROM usage_event_rest
 ORDER BY 1
 """
 _NEWEST = "SELECT max(changed_at), max(period_start) FROM usage_event WHERE month = %s"
+_CHANGED = """
+SELECT EXISTS (
+    SELECT 1 FROM usage_event
+    WHERE month = %s
+      AND changed_at > coalesce((SELECT rolled_up_to FROM usage_rollup) - %s, '-infinity')
+)
+"""
 _ROLLED_UP = "SELECT rolled_up_to FROM usage_rollup"
 _NOT_INVOICED = """
 SELECT EXISTS (SELECT 1 FROM usage_period WHERE period_start <= %(last)s AND status <> 'closed')
@@ -52,21 +61,36 @@ def drop_months(connection: psycopg.Connection[Any], before: date) -> list[Outco
     A month that must stay keeps all after it too. Raises LockNotAvailable when a long reader holds the
     table: try again later.
     """
-    outcomes: list[Outcome] = []
+    decided: list[Outcome] = []
     months = [row[0] for row in connection.execute(_MONTHS) if row[0] < before]
     reason: str | None = None
     for month in months:
         reason = reason or _reason_to_keep(connection, month, utc_now())
-        outcomes.append(Outcome(month, reason))
-    going = [outcome.month for outcome in outcomes if outcome.kept_because is None]
-    if going:
-        connection.execute(_LOCK)
-    for month in going:
-        # The name is made of a month's digits alone; a DDL statement takes no parameters.
-        connection.execute(_DROP_PARTITION.format(month=month).encode())
-        connection.execute(_DROP_REST, (month,))
-        connection.execute(_KEPT_FROM, (first_of_next(month),))
+        decided.append(Outcome(month, reason))
+    if not decided or decided[0].kept_because:
+        return decided
+    # The reading above takes long and locks nothing; what was recorded meanwhile is seen under the lock.
+    connection.execute(_LOCK)
+    reason = None
+    outcomes: list[Outcome] = []
+    for outcome in decided:
+        reason = reason or outcome.kept_because or _reason_since(connection, outcome.month)
+        outcomes.append(Outcome(outcome.month, reason))
+        if reason is None:
+            _drop(connection, outcome.month)
     return outcomes
+
+
+def _drop(connection: psycopg.Connection[Any], month: date) -> None:
+    # The name is made of a month's digits alone; a DDL statement takes no parameters.
+    connection.execute(_DROP_PARTITION.format(month=month).encode())
+    connection.execute(_DROP_REST, (month,))
+    connection.execute(_KEPT_FROM, (first_of_next(month),))
+
+
+def _reason_since(connection: psycopg.Connection[Any], month: date) -> str | None:
+    changed = connection.execute(_CHANGED, (month, OVERLAP)).fetchone()
+    return NOT_ROLLED_UP if changed is None or changed[0] else None
 
 
 def _reason_to_keep(connection: psycopg.Connection[Any], month: date, now: datetime) -> str | None:
@@ -77,7 +101,7 @@ def _reason_to_keep(connection: psycopg.Connection[Any], month: date, now: datet
     if newest is None or newest[0] is None:
         return None
     rolled_up = connection.execute(_ROLLED_UP).fetchone()
-    if rolled_up is None or rolled_up[0] < newest[0]:
-        return "not all of its events are rolled up"
+    if rolled_up is None or rolled_up[0] - OVERLAP < newest[0]:
+        return NOT_ROLLED_UP
     waits = connection.execute(_NOT_INVOICED, {"last": newest[1]}).fetchone()
     return "not all of it is invoiced" if waits is None or waits[0] else None

@@ -23,7 +23,7 @@ _FIND = """
 SELECT month, time, period_start, prices, quantities, voided_at, void_transfer_number, data::text
 FROM usage_event
 WHERE customer_id = %s AND source = %s AND event_id = %s
-ORDER BY time DESC LIMIT 1
+ORDER BY voided_at IS NOT NULL, time DESC LIMIT 1
 """
 _MARK = """
 UPDATE usage_event SET voided_at = %s, changed_at = %s, void_charges_micros = %s, void_transfer_number = %s

@@ -1,15 +1,19 @@
 """What the provider does by hand: try a price, record the past, drop what is old."""
 
+import contextvars
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import psycopg
 import pytest
 from click.testing import Result
+from flask import Flask
 from flask.testing import FlaskCliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,11 +21,14 @@ from hypothesis import strategies as st
 from app.config import Settings
 from app.customers.service import find_customer
 from app.db import in_unit_of_work
+from metering import retention
+from metering.cloudevents import Window, read_many
 from metering.jobs import create_partitions, roll_up
 from metering.prices import PerUnit, Price
 from metering.rating import EXACT, Usage
-from metering.service import begin_close, finish_close
+from metering.service import begin_close, finish_close, record_events
 from metering.trying import TRIED, Slice, rated_again
+from metering.verdicts import Verdict
 from tests.fixtures.product import Clock
 from tests.metering.conftest import Provider, body
 
@@ -184,6 +191,20 @@ def test_the_past_is_recorded_however_old_and_once(
     assert provider.available() == Decimal("-0.0363")
 
 
+def test_of_two_with_one_id_a_void_takes_back_the_one_that_is_still_counted(
+    provider: Provider, command: Command, clock: Clock
+) -> None:
+    clock.freeze(NOVEMBER)
+    early = provider.event(10, time="2024-01-15T12:00:00Z")
+    late = early | {"time": "2024-03-15T12:00:00Z"}
+    assert command("backfill", "-", document=lines(early, late)).exit_code == 1
+    assert command("backfill", "-", document=lines(late)).exit_code == 0
+    assert provider.available() == Decimal("-0.0242")
+    assert provider.void(late).status_code == 200
+    assert provider.void(late).status_code == 200
+    assert provider.available() == 0
+
+
 def test_each_line_that_cannot_be_recorded_is_named(
     provider: Provider, command: Command, tmp_path: Path
 ) -> None:
@@ -228,6 +249,66 @@ def test_months_are_dropped_only_when_rolled_up_and_invoiced(
     assert provider.void(event).status_code == 404
 
 
+@pytest.fixture
+def droppable(provider: Provider, clock: Clock) -> dict[str, Any]:
+    """An event of August, which is rolled up and closed; it is November."""
+    clock.freeze(datetime(2026, 8, 10, tzinfo=UTC))
+    create_partitions()
+    event = provider.event(1000)
+    provider.send(event)
+    clock.freeze(NOVEMBER)
+    roll_up()
+    customer_id = find_customer("acme").customer_id
+    in_unit_of_work(begin_close, customer_id, date(2026, 8, 1))
+    in_unit_of_work(finish_close, customer_id, date(2026, 8, 1))
+    return event
+
+
+def test_a_backfill_that_goes_on_while_its_month_is_dropped_counts_nothing_twice(
+    app: Flask, provider: Provider, command: Command, droppable: dict[str, Any]
+) -> None:
+    before = provider.available()
+    everything = Window(datetime(1970, 1, 1, tzinfo=UTC), NOVEMBER)
+    read = read_many(app.json.dumps([droppable, provider.event(1)]).encode(), everything)
+    assert "2026-08: dropped" in command("drop-events", "--before", "2026-11").output
+    taken = record_events(read)
+    assert [(one.index, one.verdict) for one in taken.refusals] == [(0, Verdict.TIME_TOO_OLD)]
+    assert (taken.accepted, provider.available()) == (1, before - Decimal("0.00121"))
+
+
+def test_a_month_that_an_event_is_being_recorded_in_is_not_dropped(
+    provider: Provider, settings: Settings, droppable: dict[str, Any]
+) -> None:
+    month = date(2026, 9, 1)
+
+    def drop() -> list[retention.Outcome]:
+        with psycopg.connect(settings.owner_database_url) as connection:
+            return retention.drop_months(connection, month)
+
+    with psycopg.connect(settings.database_url) as recording, ThreadPoolExecutor(1) as pool:
+        recording.execute("UPDATE usage_event SET changed_at = %s", (NOVEMBER,))
+        dropped = pool.submit(contextvars.copy_context().run, drop)
+        wait_for_a_lock(settings.owner_database_url)
+        recording.commit()
+        (august,) = [one for one in dropped.result(timeout=60) if one.month == date(2026, 8, 1)]
+    assert august.kept_because == retention.NOT_ROLLED_UP
+    assert provider.send(provider.event(1))["accepted"] == 1
+
+
+def wait_for_a_lock(url: str) -> None:
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(500):
+            row = connection.execute(waiting).fetchone()
+            if row and row[0]:
+                return
+            sleep(0.02)
+    raise AssertionError("nobody waited")
+
+
 def test_a_void_that_waits_for_its_invoice_keeps_the_month(
     provider: Provider, command: Command, clock: Clock
 ) -> None:
@@ -240,7 +321,7 @@ def test_a_void_that_waits_for_its_invoice_keeps_the_month(
     in_unit_of_work(begin_close, customer_id, date(2026, 8, 1))
     in_unit_of_work(finish_close, customer_id, date(2026, 8, 1))
     provider.void(event)
-    clock.freeze(datetime(2026, 11, 10, tzinfo=UTC) + timedelta(minutes=1))
+    clock.freeze(datetime(2026, 11, 10, tzinfo=UTC) + timedelta(minutes=11))
     roll_up()
     assert "kept, not all of it is invoiced" in command("drop-events", "--before", "2026-11").output
 

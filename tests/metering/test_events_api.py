@@ -214,6 +214,18 @@ def test_an_event_close_to_a_months_end_is_found_in_the_neighbouring_month(
     assert [one["code"] for one in moved["rejected"]] == ["conflict"]
 
 
+@pytest.mark.parametrize(("recorded", "again"), [("10-28", "11-20"), ("11-20", "10-28"), ("10-17", "11-21")])
+def test_an_id_is_known_in_every_month_that_events_are_taken_of(
+    provider: Provider, clock: Any, recorded: str, again: str
+) -> None:
+    clock.travel_to(utc_now().replace(year=2026, month=11, day=21, hour=12))
+    event = provider.event(10, time=f"2026-{recorded}T13:00:00Z")
+    assert provider.send(event)["accepted"] == 1
+    refused = provider.send_one(event | {"time": f"2026-{again}T11:00:00Z"})
+    assert (refused.status_code, body(refused)["code"]) == (409, "conflict")
+    assert provider.available() == -10 * TOKEN
+
+
 def test_promotional_credit_pays_before_prepaid(provider: Provider) -> None:
     provider.grant("1.00", priority=2)
     provider.grant("0.50", priority=1)
