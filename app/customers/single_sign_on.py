@@ -21,7 +21,7 @@ from app.customers.people_models import SignInIdentity
 from app.db import db
 from app.errors import Conflict, NotFound
 
-_SHOWN: Final = 200
+_SHOWN: Final = 30
 
 
 class IdentityTaken(Conflict):

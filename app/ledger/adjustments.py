@@ -105,7 +105,7 @@ def decline(adjustment_id: str, *, by_user_id: int) -> Adjustment:
     return made
 
 
-def pending(limit: int = 100) -> list[Adjustment]:
+def pending(limit: int = 50) -> list[Adjustment]:
     """What waits for a second person, the oldest first."""
     query = select(Adjustment).where(Adjustment.status == "pending")
     return list(db.session.scalars(query.order_by(Adjustment.requested_at).limit(limit)))
