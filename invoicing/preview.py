@@ -10,6 +10,7 @@ from app.i18n import local_date
 from app.ledger import service as ledger
 from invoicing import metered
 from invoicing.billing import prepare
+from invoicing.billing_terms import terms_of
 from invoicing.due import settle
 from invoicing.issuing import Settled, draft
 from invoicing.metered import PeriodMissing
@@ -41,4 +42,6 @@ def upcoming(customer: Customer) -> Invoice | None:
     )
     now = utc_now()
     issue_date = max(local_date(now), facts.period_end)
-    return draft(Settled(prepared, settlement, {}, customer), now=now, issue_date=issue_date)
+    terms = terms_of(customer.customer_id, "usage")
+    settled = Settled(prepared, settlement, {}, customer, term_days=terms.term_days)
+    return draft(settled, now=now, issue_date=issue_date)

@@ -5,7 +5,8 @@ import io
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.db import db
+from app.db import db, in_unit_of_work
+from invoicing.billing_terms import set_terms
 from tests.fixtures.shop import AFTER_OCTOBER, IN_OCTOBER, Shop
 from tests.invoicing.test_payments import hidden, signed_in
 
@@ -36,6 +37,19 @@ def test_a_preview_is_the_invoice_that_would_be_issued_now_and_changes_nothing(s
     same = ("lines", "discount", "taxes", "total", "credits_used", "prepaid", "amount_due", "due_date")
     assert {key: draft[key] for key in same} == {key: issued[key] for key in same}
     assert shop.api.get(UPCOMING).status_code == 404
+
+
+def test_a_preview_falls_due_by_the_term_that_was_agreed_for_usage(shop: Shop) -> None:
+    acme = shop.customer("acme")
+    in_unit_of_work(set_terms, acme, "usage", {"term_days": 45})
+    in_unit_of_work(set_terms, acme, "subscription", {"term_days": 3})
+    shop.use_42_40("acme")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    draft = shop.api.get(UPCOMING).get_json()
+    assert draft["due_date"] == "2026-12-16"
+    shop.close()
+    issued = shop.api.get(f"/v1/invoices/{shop.invoice('acme').number}").get_json()
+    assert issued["due_date"] == draft["due_date"]
 
 
 def test_a_preview_counts_credits(shop: Shop) -> None:
