@@ -12,7 +12,7 @@ from app.db import db, in_unit_of_work, unit_of_work
 from app.errors import AppError
 from app.i18n import in_locale
 from app.money import Money
-from invoicing import document_cli, export_cli, runs, service, wording
+from invoicing import document_cli, export_cli, run_progress, runs, service, wording
 from invoicing.bank_cli import import_bank
 from invoicing.documents import without_document
 
@@ -92,14 +92,19 @@ def credit(number: str, reason: str, amount: str | None, key: str | None) -> Non
 
 @group.command("progress")
 def show_progress() -> None:
-    """How far the latest runs are: done, failed, to go."""
-    for run in runs.latest():
-        now = runs.progress(run.run_id)
-        state = "finished" if now.is_finished else f"{now.customers - now.customers_done} to go"
-        click.echo(
-            f"{run.period_start:%Y-%m} {run.created_at:%Y-%m-%d %H:%M}Z: {now.customers_done} of "
-            f"{now.customers} customers, {now.issued} documents, {now.failed} failed, {state}"
-        )
+    """How far the latest runs are: done, failed, to go, how fast, and how long it takes at that rate."""
+    for run in run_progress.latest():
+        told = [
+            f"{run.customers_done} of {run.customers} customers",
+            f"{run.issued} documents",
+            f"{run.failed} failed",
+            "finished" if run.finished_at else f"{run.to_go} to go",
+        ]
+        if run.per_minute is not None:
+            told.append(f"{run.per_minute} customers a minute")
+        if run.minutes_left is not None:
+            told.append(f"about {run.minutes_left} min left")
+        click.echo(f"{run.month:%Y-%m} {run.started_at:%Y-%m-%d %H:%M}Z: {', '.join(told)}")
 
 
 @group.command("render")

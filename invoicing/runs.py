@@ -14,10 +14,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from app.clock import utc_now
 from app.db import among, db, in_unit_of_work
 from app.jobs import enqueue
-from invoicing import closing, metered
+from invoicing import closing, documents, metered
 from invoicing.closing import Outcome
 from invoicing.metered import PeriodKey
-from invoicing.models import CloseChunk, CloseFailure, CloseRun
+from invoicing.models import CloseChunk, CloseFailure, CloseRun, Invoice
 
 CLAIM_MINUTES: Final = 5
 RETRY_FAILED_AFTER: Final = timedelta(hours=1)
@@ -95,14 +95,18 @@ def _claim(run_id: UUID, position: int) -> tuple[date, list[int]] | None:
 
 
 def _note_outcome(run_id: UUID, position: int, outcome: Outcome) -> None:
-    """Note what became of the chunk, and finish the run with its last one."""
+    """Note what became of the chunk, and finish the run with its last one.
+
+    Its documents are counted, not remembered: a worker may have died between issuing them and noting it.
+    """
     now = utc_now()
     # The run's row orders its chunks' ends, so that exactly one of them is the last.
     run = db.session.scalars(select(CloseRun).where(CloseRun.run_id == run_id).with_for_update()).one()
+    customer_ids = customers_of_chunk(run_id, position)
     db.session.execute(
         update(CloseChunk)
         .where(CloseChunk.run_id == run_id, CloseChunk.position == position)
-        .values(finished_at=now, issued=len(outcome.issued), failed=len(outcome.failed))
+        .values(finished_at=now, issued=_issued_in(run, customer_ids), failed=len(outcome.failed))
     )
     for (customer_id, period_start), error in outcome.failed.items():
         _note_failure(customer_id, period_start, error, now)
@@ -112,8 +116,20 @@ def _note_outcome(run_id: UUID, position: int, outcome: Outcome) -> None:
     )
     if not left:
         run.finished_at = now
-    if outcome.issued:
+    if outcome.issued or documents.without_document(1, customer_ids):
         enqueue("invoicing.jobs.render_chunk", str(run_id), position, queue="bulk")
+
+
+def _issued_in(run: CloseRun, customer_ids: list[int]) -> int:
+    """How many documents these customers' periods of the run's month have got since it began."""
+    query = select(func.count()).where(
+        among(Invoice.customer_id, customer_ids),
+        Invoice.close_key.is_not(None),
+        Invoice.period_start >= run.period_start,
+        Invoice.period_start < metered.next_month(run.period_start),
+        Invoice.issued_at >= run.created_at,
+    )
+    return db.session.scalars(query).one()
 
 
 def _note_solved(closed: list[PeriodKey], now: datetime) -> None:
@@ -223,13 +239,6 @@ def progress(run_id: UUID) -> Progress:
         ).where(CloseChunk.run_id == run_id)
     ).one()
     return Progress(run_id, int(row[0]), int(row[1]), int(row[2]), int(row[3]), run.finished_at is not None)
-
-
-def latest(limit: int = 12) -> list[CloseRun]:
-    """The newest runs that had something to close."""
-    has_chunks = select(CloseChunk.run_id).where(CloseChunk.run_id == CloseRun.run_id).exists()
-    query = select(CloseRun).where(has_chunks).order_by(CloseRun.created_at.desc()).limit(limit)
-    return list(db.session.scalars(query))
 
 
 def failures(month: date) -> list[CloseFailure]:

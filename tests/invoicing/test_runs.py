@@ -11,6 +11,7 @@ from sqlalchemy import text
 from app.db import db, unit_of_work
 from app.ledger.sides import Side
 from invoicing import closing, jobs, runs, service
+from invoicing.documents import without_document
 from tests.fixtures.shop import AFTER_OCTOBER, OCTOBER, Shop
 
 
@@ -158,6 +159,46 @@ def test_a_worker_that_dies_amidst_a_chunk_leaves_no_gap_and_no_double(
     assert runs.progress(run_id).is_finished
     told = many.runner.invoke(args=["invoicing", "progress"]).output
     assert "7 of 7 customers, 7 documents, 0 failed, finished" in told
+
+
+def test_a_worker_that_dies_before_it_notes_what_it_issued_leaves_nothing_uncounted_or_unmade(
+    many: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """The process ends here."""
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    run_id = service.start_close(OCTOBER)
+    with monkeypatch.context() as dying:
+        dying.setattr(runs, "_note_outcome", die)
+        with pytest.raises(Killed):
+            runs.work_on(run_id, 0)
+    db.session.rollback()
+    assert numbers(many) == gapless(3)
+    many.app.extensions["redis"].flushall()
+    many.clock.travel_to(AFTER_OCTOBER + timedelta(minutes=6))
+    assert runs.resume() == 3
+    many.run_jobs()
+    assert numbers(many) == gapless(7)
+    done = runs.progress(run_id)
+    assert (done.customers_done, done.issued, done.failed, done.is_finished) == (7, 7, 0, True)
+    assert without_document(10) == []
+
+
+def test_the_command_tells_how_fast_a_run_goes_and_how_long_it_takes_still(many: Shop) -> None:
+    run_id = service.start_close(OCTOBER)
+    assert "0 of 7 customers, 0 documents, 0 failed, 7 to go\n" in told_of_runs(many)
+    many.clock.travel_to(AFTER_OCTOBER + timedelta(minutes=3))
+    runs.work_on(run_id, 0)
+    expected = "3 of 7 customers, 3 documents, 0 failed, 4 to go, 1 customers a minute, about 4 min left\n"
+    assert expected in told_of_runs(many)
+
+
+def told_of_runs(shop: Shop) -> str:
+    db.session.rollback()
+    return shop.runner.invoke(args=["invoicing", "progress"]).output
 
 
 def test_two_runs_at_once_close_each_period_once(many: Shop) -> None:
