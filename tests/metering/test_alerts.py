@@ -14,11 +14,12 @@ from app.customers.service import find_customer
 from app.db import db, in_unit_of_work
 from app.webhooks import service as webhooks
 from metering import alert_jobs, alerts
-from tests.fixtures.outside import Mailbox
-from tests.fixtures.product import Clock
+from tests.fixtures.outside import Mailbox, Sandbox
+from tests.fixtures.product import Clock, LiveApp
 from tests.fixtures.receiver import Receiver
 from tests.metering.conftest import Provider, body
 from topups import jobs as topups_jobs
+from topups import methods
 from topups import service as topups
 
 EUROS = 1_000_000
@@ -167,6 +168,46 @@ def test_a_monthly_limit_is_told_and_refuses_holds_until_the_next_month(shop: Sh
     assert not alerts.spending_refused(shop.customer_id, 12_100_000)
     alert_jobs.sweep()
     assert alerts.open_crossings(shop.customer_id) == []
+
+
+def test_a_percentage_of_the_last_paid_top_up_is_told_when_it_is_crossed(
+    provider: Provider, sandbox: Sandbox, live_app: LiveApp, shop: Shop
+) -> None:
+    methods.forget()
+    for euros, key in ((240, "earlier"), (100, "last")):
+        wish = {"amount": money(str(euros)), "method": "ideal"}
+        answer = provider.api.post("/v1/customers/acme/top-ups", json=wish, headers={"Idempotency-Key": key})
+        db.session.rollback()
+        made = topups.find_top_up(body(answer)["id"])
+        sandbox.control(f"payments/{made.mollie_payment_id}/state", {"status": "paid"})
+        shop.run_jobs()
+    assert provider.available() == 440
+    shop.receiver.requests.clear()
+    shop.rules(percentages=[50])
+
+    shop.use(322)
+    assert shop.told() == []
+    shop.use(1)
+    assert shop.told() == [("balance.low", "percentage")]
+
+
+def test_a_monthly_limit_that_only_tells_is_told_once_and_holds_go_on(shop: Shop) -> None:
+    shop.rules(spending_limit={"amount": money("24.20"), "action": "tell"})
+    shop.use(19)
+    assert shop.told() == []
+    shop.use(1)
+    shop.use(1)
+    alert_jobs.sweep()
+    shop.run_jobs()
+    assert shop.told() == [("balance.spending_limit", "spending_limit")]
+    assert shop.subjects() == ["Bestedingslimiet van € 24,20 bereikt"]
+
+    held = shop.provider.api.post(
+        "/v1/customers/acme/holds",
+        json={"amount": money("12.10"), "expires_in": 600},
+        headers={"Idempotency-Key": "beyond"},
+    )
+    assert held.status_code == 201, held.text
 
 
 def test_two_evaluations_at_once_tell_one_crossing_once(app: Flask, shop: Shop) -> None:
