@@ -90,7 +90,10 @@ def report_of(wanted: Wanted) -> Report:
     """Read the days and as many before them."""
     first = wanted.days[0] - timedelta(days=len(wanted.days))
     everything = metering.usage_by_day(wanted.customer_id, first, wanted.after)
-    read = everything if wanted.meter is None else _read(wanted, first)
+    # What stands in all of it already is not asked for again.
+    read = [one for one in everything if wanted.meter in {None, one.meter}]
+    if wanted.dimension is not None:
+        read = _read(wanted, first)
     dimension = wanted.dimension
     series: dict[str, dict[date, int]] = {}
     for one in read:
