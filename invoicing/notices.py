@@ -7,12 +7,12 @@ from uuid import UUID
 
 import structlog
 
-from app.config import settings
 from app.customers import addressees
 from app.db import db, in_unit_of_work
 from app.mail import Attachment
 from app.pdf import PdfBatch, PdfNotMade, render_pdf
 from invoicing import documents, paid_by, paper, reading, telling, wording
+from invoicing.document_links import url_of
 from invoicing.models import CREDIT_NOTE, Invoice
 from invoicing.references import spaced
 from invoicing.shapes import payment_reference
@@ -20,7 +20,6 @@ from invoicing.ubl.document import profile as profile_of_document
 from invoicing.ubl.document import xml_of
 from invoicing.ubl.profiles import Profile
 from invoicing.ubl.rules import problems_of
-from topups import service as topups
 
 _log = structlog.get_logger("invoicing")
 
@@ -223,18 +222,12 @@ def _mail_of(invoice: Invoice) -> _Mail:
         context={
             "invoice": invoice,
             "is_credit_note": invoice.kind == CREDIT_NOTE,
-            "url": _pay_link(invoice) if invoice.is_request else paper.pay_url(invoice),
+            "url": url_of(invoice),
             "reference": spaced(payment_reference(invoice) or ""),
             "w": wording,
         },
         attachments=[attached(invoice, kind) for kind in documents.mailed_kinds(invoice)],
     )
-
-
-def _pay_link(invoice: Invoice) -> str:
-    """Where it is paid without signing in."""
-    link = topups.make_pay_link(invoice.customer_id, invoice_number=invoice.number)
-    return f"{settings().public_url.rstrip('/')}/pay/{link.pay_link_id}"
 
 
 def attached(invoice: Invoice, kind: str) -> Attachment:

@@ -16,6 +16,7 @@ from app.db import db, in_unit_of_work
 from app.i18n import in_locale
 from app.pdf import render_pdf
 from invoicing import documents, paper, reading, wording
+from invoicing.document_links import url_of
 from invoicing.models import IS_ISSUED, Allocation, Invoice, InvoiceDocument
 from invoicing.notices import attached
 from invoicing.paid_by import method_of
@@ -83,7 +84,7 @@ def _store_and_mail(customer_id: int, invoice_id: UUID, content: bytes, paid: pa
         "payments",
         locale=invoice.locale,
         customer_id=customer_id,
-        context={"invoice": invoice, "paid": paid, "url": paper.pay_url(invoice), "w": wording},
+        context={"invoice": invoice, "paid": paid, "url": url_of(invoice), "w": wording},
         attachments=[attached(invoice, documents.PAID_PDF)],
         dedupe_key=key_of_number(invoice.number),
     )

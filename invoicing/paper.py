@@ -19,6 +19,7 @@ from segno import helpers as segno_codes
 from app.config import settings
 from app.i18n import in_locale
 from invoicing import wording
+from invoicing.document_links import url_of
 from invoicing.models import Invoice, InvoiceLine
 from invoicing.references import reference_of, spaced
 
@@ -59,6 +60,7 @@ def html_of(invoice: Invoice, paid: Paid | None = None) -> str:
     A paid copy says that it was paid, and asks for nothing.
     """
     asks = bool(invoice.asked_cents) and paid is None
+    document_url = url_of(invoice)
     with in_locale(invoice.locale):
         lines = first_page_lines(invoice)
         details = list(
@@ -72,8 +74,9 @@ def html_of(invoice: Invoice, paid: Paid | None = None) -> str:
             lines=lines,
             details=details,
             page_count=1 + len(details),
-            pay_url=pay_url(invoice),
-            pay_code=qr_code(pay_url(invoice)) if asks else None,
+            document_url=document_url,
+            member_url=f"{settings().public_url.rstrip('/')}/invoices/{invoice.number}",
+            pay_code=qr_code(document_url) if asks else None,
             bank_code=epc_code(invoice) if asks else None,
             reference=spaced(reference_of(invoice.first_name, invoice.buyer["country"])) if asks else None,
             paid=paid,
@@ -149,11 +152,6 @@ def cut(items: Sequence[T], room: int, height: Callable[[T], int]) -> Iterator[l
         used += rows
     if page:
         yield page
-
-
-def pay_url(invoice: Invoice) -> str:
-    """Where this invoice can be seen and paid."""
-    return f"{settings().public_url.rstrip('/')}/invoices/{invoice.number}"
 
 
 def qr_code(text: str) -> Markup:

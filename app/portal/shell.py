@@ -37,6 +37,8 @@ def init_app(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
+    # A page whose address is a secret sends no referrer, its forms included.
+    app.config["WTF_CSRF_SSL_STRICT"] = False
     Bootstrap5(app)
     csrf.init_app(app)
     app.before_request(check_csrf)

@@ -66,7 +66,7 @@ def test_each_addressee_gets_the_invoice_as_it_wishes(office: Shop, smtp: Mailbo
     assert list(english.iter_attachments()) == []
     text = plain(english)
     assert "attached" not in text
-    assert f"/invoices/{number}" in text
+    assert f"/documents/{number}." in text
     assert "Bea Boek" in plain(dutch)
     assert {m["From"] for m in mails.values()} == {"Tegoed <facturen@tegoed.example>"}
 

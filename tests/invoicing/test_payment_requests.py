@@ -140,7 +140,7 @@ def test_paper_and_mail_ask_first_and_say_paid_afterwards(acme: Payer, smtp: Mai
     body = asked.get_body(("plain",))
     assert body is not None
     told = body.get_content()
-    assert "/pay/" in told
+    assert f"/documents/{name}." in told
     assert (payment_reference(request) or "")[:4] in told
 
     pays(acme, name)

@@ -149,7 +149,7 @@ def test_what_is_due_comes_with_a_pay_link_iban_and_reference_and_two_codes(
     text = text_of(render_pdf(html), tmp_path)
     assert "NL00 BANK 0000 0000 00" in text
     assert "RF11 F202 6000 018" in text
-    assert "invoices/F2026-000018" in text
+    assert "documents/F2026-000018." in text
     assert "<svg" not in html_of(sample("nl", due_cents=0))
     belgian = html_of(sample("nl", category="AE", buyer={"country": "BE", "vat_number": "BE0403019261"}))
     assert "+++202/6000/01812+++" in belgian
