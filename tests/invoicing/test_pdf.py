@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from app.pdf import PdfNotMade, render_pdf
+from app.i18n import LANGUAGES, in_locale
+from app.pdf import PdfBatch, PdfNotMade, render_pdf
+from invoicing import wording
+from invoicing.models import Invoice
 from invoicing.paper import html_of
+from tests.fixtures.languages import foreign_words_of_text
 from tests.invoicing.documents import sample
+from tests.invoicing.test_ubl import CORPUS
 
 
 def text_of(pdf: bytes, tmp_path: Path) -> str:
@@ -124,6 +129,45 @@ def test_a_document_holds_its_facts_and_no_word_of_the_other_language(
     assert [word for word in own if word not in text] == []
     assert [word for word in other if word in text] == []
     assert {"nl": "Pagina 1 van 2", "en": "Page 1 of 2"}[locale] in text
+
+
+def test_every_kind_of_document_is_printed_whole_and_in_one_language(app: Flask, tmp_path: Path) -> None:
+    """The corpus of the e-invoices on paper, in both languages, printed together."""
+    documents = [
+        (case, spoken(make(), language)) for case, (_, make) in CORPUS.items() for language in LANGUAGES
+    ]
+    with PdfBatch([html_of(invoice) for _, invoice in documents]) as batch:
+        files = batch.files()
+    wrong = []
+    for (case, invoice), content in zip(documents, files, strict=True):
+        assert isinstance(content, bytes), content
+        printed = text_of(content, tmp_path)
+        rows = [" ".join(row.split()) for row in printed.splitlines()]
+        found = [f"{row} is missing" for row in rows_of(invoice) if not any(row in one for one in rows)]
+        found += foreign_words_of_text(printed, invoice.locale)
+        wrong += [f"{case} in {invoice.locale}: {one}" for one in found]
+    assert not wrong, "\n".join(wrong)
+
+
+def spoken(invoice: Invoice, language: str) -> Invoice:
+    invoice.locale = language
+    return invoice
+
+
+def rows_of(invoice: Invoice) -> list[str]:
+    """What the paper must say, each in one row: its number, its total, and each tax with its amount."""
+    with in_locale(invoice.locale):
+        on, total = ("over", "Totaal") if invoice.locale == "nl" else ("on", "Total")
+        rows = [
+            invoice.number,
+            f"{total} {wording.cents_text(invoice.total_cents)}",
+            *(
+                f"{wording.tax_label(tax)} {on} {wording.cents_text(tax.taxable_cents)} "
+                f"{wording.cents_text(tax.vat_cents)}"
+                for tax in invoice.taxes
+            ),
+        ]
+    return [" ".join(row.split()) for row in rows]
 
 
 def test_reverse_charged_vat_says_so_with_both_vat_numbers(app: Flask, tmp_path: Path) -> None:
