@@ -3,9 +3,14 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from app.ledger.sides import Side
-from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
+from tests.fixtures.outside import Sandbox
+from tests.fixtures.product import LiveApp
+from tests.fixtures.shop import AFTER_OCTOBER, EURO, IN_OCTOBER, Shop
+from tests.topups.conftest import Story
 
 IN_NOVEMBER = datetime(2026, 11, 20, 9, tzinfo=UTC)
 AFTER_NOVEMBER = datetime(2026, 12, 1, 5, tzinfo=UTC)
@@ -121,3 +126,57 @@ def test_with_credits_and_promotional_credit_in_play_each_is_used_once(acme: Sho
     assert (balance.prepaid_micros, balance.credits_micros, balance.promo_micros) == (0, 0, 0)
     assert balance.receivable_micros == invoice.due_cents * 10_000
     assert acme.side("acme", Side.UNBILLED_USAGE) == 0
+
+
+MOMENTS = ("before", "amid", "between", "after")
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(moment=st.sampled_from(MOMENTS), cents=st.integers(1, 6000))
+@example(moment="before", cents=6000)
+@example(moment="between", cents=2000)
+def test_whenever_the_bank_takes_a_payment_back_usage_is_due_as_far_as_money_lacks(
+    shop: Shop, live_app: LiveApp, sandbox: Sandbox, moment: str, cents: int
+) -> None:
+    """€ 60 paid at the payment provider; € 42.40 used in October and € 12.10 in November."""
+    shop.sent += 1
+    reference = f"customer-{shop.sent}"
+    shop.clock.travel_to(IN_OCTOBER)
+    story = Story(shop.customer(reference), sandbox, shop.run_jobs)
+    paid = story.pay(60)
+
+    def at(now: str) -> None:
+        if now == moment:
+            amount = {"value": f"{cents / 100:.2f}", "currency": "EUR"}
+            sandbox.control(f"payments/{paid.mollie_payment_id}/chargeback", {"amount": amount})
+            shop.run_jobs()
+            (taken,) = story.transfers("chargeback")
+            assert taken.amount_micros == cents * 10_000
+
+    shop.use_42_40(reference, at=IN_OCTOBER)
+    at("before")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    at("amid")
+    shop.close()
+    shop.clock.travel_to(IN_NOVEMBER)
+    at("between")
+    shop.use(reference, prompt=TEN, at=IN_NOVEMBER)
+    shop.clock.travel_to(AFTER_NOVEMBER)
+    shop.close("2026-11")
+    at("after")
+
+    taken_by_then = {"before": (cents, cents), "amid": (cents, cents), "between": (0, cents), "after": (0, 0)}
+    in_october, in_november = taken_by_then[moment]
+    october = asked(lacking=4240 + in_october - 6000, total=4240)
+    november = asked(lacking=4240 + 1210 + in_november - 6000 - october, total=1210)
+    assert [one.due_cents for one in shop.invoices(reference)] == [october, november]
+    balance = shop.balance(reference)
+    assert balance.receivable_micros == (october + november) * 10_000
+    # Nothing is asked twice, and nothing is forgotten.
+    assert balance.prepaid_micros - balance.receivable_micros == (6000 - cents - 4240 - 1210) * 10_000
+
+
+def asked(*, lacking: int, total: int) -> int:
+    """At most the invoice, and nothing below a euro."""
+    due = min(total, max(0, lacking))
+    return due if due >= 100 else 0

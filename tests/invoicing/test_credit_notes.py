@@ -11,8 +11,11 @@ from app.ledger.sides import Side
 from invoicing import service
 from invoicing.history import events_of
 from invoicing.models import Invoice
+from invoicing.ubl.document import profile, xml_of
+from invoicing.ubl.rules import problems_of
 from tests.fixtures.outside import Mailbox
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
+from tests.invoicing.test_tax_categories import VAT_NUMBER, count, put_meter
 
 
 def closed(shop: Shop, euros: float = 60, **facts: Any) -> str:
@@ -45,6 +48,43 @@ def state(shop: Shop) -> tuple[int, int, int]:
         balance.credits_micros // 10_000,
         balance.receivable_micros // 10_000,
     )
+
+
+def problems(shop: Shop) -> list[str]:
+    """What the rules of e-invoices find in the customer's credit notes."""
+    notes = [one for one in shop.invoices("acme") if one.kind == "credit_note"]
+    assert notes
+    return [problem for note in notes for problem in problems_of(xml_of(note), profile(note))]
+
+
+ADDRESS = {"line1": "Prinsengracht 2", "postal_code": "1015 DV", "city": "Amsterdam"}
+BUYERS: dict[str, dict[str, Any]] = {
+    "business": {"vat_number": VAT_NUMBER, "address": ADDRESS},
+    "consumer": {"kind": "consumer"},
+    "Belgian business": {"country": "BE", "vat_number": "BE0403019261", "address": ADDRESS},
+}
+
+
+@pytest.mark.parametrize("buyer", BUYERS)
+def test_in_parts_and_whole_at_several_rates_each_note_keeps_the_rules_of_e_invoices(
+    shop: Shop, buyer: str
+) -> None:
+    put_meter(shop, "pages", tax_category="reduced")
+    price = {"currency": "EUR", "model": "per_unit", "unit_amount": "0.10"}
+    assert shop.api.post("/v1/meters/pages/prices", json=price).status_code == 201
+    shop.customer("acme", **BUYERS[buyer])
+    shop.top_up("acme", 30)
+    shop.grant("acme", 5)
+    count(shop, "acme", "pages", 100)
+    shop.use_42_40("acme")
+    shop.clock.travel_to(AFTER_OCTOBER)
+    shop.close()
+    number = shop.invoice("acme").number
+    for position, amount in enumerate(("0.01", "10.00", "7.77", None)):
+        assert credit(shop, number, amount, f"{position}").status_code == 201
+    rates = {tax.percent for one in shop.invoices("acme")[1:] for tax in one.taxes}
+    assert len(rates) == (1 if buyer == "Belgian business" else 2)
+    assert problems(shop) == []
 
 
 def test_a_paid_invoice_credited_whole_becomes_credits(shop: Shop) -> None:
@@ -189,6 +229,8 @@ def test_a_credit_note_is_mailed_in_the_customers_language(
     assert body is not None
     assert sentence in body.get_content()
     assert shop.api.get("/v1/invoices/C2026-000001.pdf").data.startswith(b"%PDF")
+    xml = shop.api.get("/v1/invoices/C2026-000001.xml").data
+    assert problems_of(xml, profile(shop.invoices("acme")[-1])) == []
 
 
 def test_usage_taken_back_after_its_close_becomes_a_credit_note_that_names_the_original(shop: Shop) -> None:
@@ -205,6 +247,7 @@ def test_usage_taken_back_after_its_close_becomes_a_credit_note_that_names_the_o
     note = shop.invoices("acme")[-1]
     assert (note.number, note.original_number) == ("C2026-000001", october)
     assert note.reason == "Correction of usage in October 2026"
+    assert problems(shop) == []
     assert state(shop) == (6000, 0, 0)
     history = [event.text for event in events_of(shop.invoices("acme")[0])]
     assert any("C2026-000001" in text for text in history), history
@@ -256,6 +299,7 @@ def test_whatever_is_credited_the_books_agree_with_the_documents(
     assert balance.prepaid_micros + balance.credits_micros - balance.receivable_micros == (
         (3000 - charged) * 10_000
     )
+    assert problems(shop) == []
 
 
 class Books:

@@ -17,6 +17,8 @@ from invoicing import extras, subscription_changes
 from invoicing.models import Invoice
 from invoicing.subscription_changes import QuoteOutdated
 from invoicing.subscription_steps import Cancel, Change, NotCreditable
+from invoicing.ubl.document import profile, xml_of
+from invoicing.ubl.rules import problems_of
 from tests.fixtures.extras import Charges
 from tests.fixtures.shop import EURO, Shop
 from tests.fixtures.subscriptions import Hosting, days
@@ -455,6 +457,7 @@ def test_whatever_is_changed_when_every_day_is_charged_once_at_its_price(
     assert_each_day_is_charged_once(customer_id)
     notes = [one for one in shop.invoices(reference) if one.kind == "credit_note"]
     bills = [one for one in shop.invoices(reference) if one.kind == "invoice"]
+    assert [problem for one in notes for problem in problems_of(xml_of(one), profile(one))] == []
     net = sum(one.net_cents for one in bills) - sum(one.net_cents for one in notes)
     assert net == charged_cents(customer_id) >= 0
     assert shop.side(reference, Side.REVENUE) == net * 10_000
