@@ -10,7 +10,6 @@ from flask import Blueprint, Response, redirect, render_template, request, sessi
 from flask.typing import ResponseReturnValue
 
 from app.db import in_unit_of_work
-from app.errors import NotFound
 from app.i18n import LANGUAGES, in_locale
 from app.throttle import throttle
 from invoicing import document_links, service, wording
@@ -22,7 +21,6 @@ blueprint = Blueprint("documents", __name__, url_prefix="/documents", template_f
 
 VIEWS_A_MINUTE: Final = 60
 PAYABLE: Final = frozenset({"open", "overdue"})
-FILES: Final = {"document.pdf": service.PDF, "document.xml": service.XML, "paid.pdf": service.PAID_PDF}
 
 
 @blueprint.before_request
@@ -55,7 +53,7 @@ def show(token: str) -> str:
             status=status,
             tag=TAGS[status],
             payable=status in PAYABLE,
-            files=[name for name, kind in FILES.items() if kind in kinds],
+            kinds=kinds,
             w=wording,
         )
 
@@ -70,10 +68,22 @@ def pay(token: str) -> ResponseReturnValue:
     return redirect(url_for("pay.show", token=link.pay_link_id))
 
 
-@blueprint.get("/<token>/<any('document.pdf', 'document.xml', 'paid.pdf'):name>")
-def file(token: str, name: str) -> Response:
-    """A stored file of the document."""
+@blueprint.get("/<token>/document.pdf")
+def pdf(token: str) -> Response:
+    return _file(token, service.PDF)
+
+
+@blueprint.get("/<token>/document.xml")
+def xml(token: str) -> Response:
+    return _file(token, service.XML)
+
+
+@blueprint.get("/<token>/paid.pdf")
+def paid_copy(token: str) -> Response:
+    return _file(token, service.PAID_PDF)
+
+
+def _file(token: str, kind: str) -> Response:
+    """A stored file of the document as it is."""
     invoice = document_links.find(token)
-    if invoice.is_request and name != "document.pdf":
-        raise NotFound
-    return file_response(invoice.number, FILES[name], invoice.customer_id)
+    return file_response(invoice.number, kind, invoice.customer_id)

@@ -114,7 +114,7 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
     "public": (
         "brand: colours logo_picture",
         "customers: enter_code request_code second set_language sign_in sign_out",
-        "documents: file pay show",
+        "documents: paid_copy pay pdf show xml",
         "health: healthz metrics readyz",
         "invitations: join show",
         "passwords: ask choose",
