@@ -130,6 +130,8 @@ class Settings:
     # What the terms ask of who pays late: nothing, wik (the Dutch legal scale), an amount or a percentage.
     late_fee_business: str = ""
     late_fee_consumer: str = ""
+    # Ledger codes of the bookkeeping package, one per line: side,code or side,code,name.
+    ledger_accounts: str = ""
 
     top_up_minimum_micros: int = 10_000_000
     top_up_maximum_micros: int = 250_000_000

@@ -291,11 +291,16 @@ def perhaps_sent(limit: int = 50) -> list[MailMessage]:
     return list(db.session.scalars(unsure.order_by(MailMessage.created_at).limit(limit)))
 
 
-def _locked(customer_id: int, mail_id: int) -> MailMessage:
-    message = db.session.get(MailMessage, (customer_id, mail_id), with_for_update=True)
+def find(customer_id: int, mail_id: int, *, locked: bool = False) -> MailMessage:
+    """Raises NotFound."""
+    message = db.session.get(MailMessage, (customer_id, mail_id), with_for_update=locked)
     if message is None:
         raise NotFound
     return message
+
+
+def _locked(customer_id: int, mail_id: int) -> MailMessage:
+    return find(customer_id, mail_id, locked=True)
 
 
 def _begin_sending(customer_id: int, mail_id: int) -> EmailMessage | None:
@@ -328,9 +333,7 @@ def _note_outcome(customer_id: int, mail_id: int, handed_over: HandedOver) -> No
 
 def note_bounce(customer_id: int, mail_id: int, reason: str) -> MailMessage:
     """A mail came back. In a unit of work; again keeps the first moment. Raises NotFound."""
-    message = db.session.get(MailMessage, (customer_id, mail_id), with_for_update=True)
-    if message is None:
-        raise NotFound
+    message = _locked(customer_id, mail_id)
     message.bounced_at = message.bounced_at or utc_now()
     message.bounce_reason = reason[:500]
     return message

@@ -39,7 +39,7 @@ SETTING_NAMES: Final = frozenset(
         "payment_term_days", "issue_on", "small_due_micros", "low_balance_micros",
         "dunning_upcoming_days", "dunning_reminder_days", "dunning_second_reminder_days",
         "dunning_late_fee_days", "dunning_final_demand_days", "dunning_grace_days", "dunning_suspends",
-        "late_fee_business", "late_fee_consumer",
+        "late_fee_business", "late_fee_consumer", "ledger_accounts",
     }
 )  # fmt: skip
 

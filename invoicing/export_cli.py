@@ -11,7 +11,6 @@ from app.clock import utc_now
 from app.config import settings
 from app.i18n import local_date
 from app.ledger import books
-from app.ledger.sides import Side
 from invoicing.exports import accounts, auditfile, declarations, journal
 from invoicing.exports.balances import balances
 from invoicing.exports.quarters import Quarter
@@ -24,11 +23,14 @@ DECLARATIONS = {
     "icp": declarations.icp,
     "uncollectible": uncollectible,
 }
-Chart = dict[Side, accounts.Account]
 _day = click.DateTime(["%Y-%m-%d"])
 _output = click.option("--output", type=click.File("wb"), default="-", help="A file; the screen otherwise.")
 _codes = click.option(
-    "--accounts", "codes", type=click.File("r"), default=None, help="CSV of side,code,name: your own chart."
+    "--accounts",
+    "codes",
+    type=click.File("r"),
+    default=None,
+    help="CSV of side,code,name, instead of those set.",
 )
 
 
@@ -56,7 +58,7 @@ def export_journal(
 ) -> None:
     """The journal, as CSV or as XML Auditfile Financieel 3.2."""
     try:
-        chart = accounts.accounts_from(codes or ())
+        chart = accounts.chart() if codes is None else accounts.accounts_from(codes)
         first, last = start.date(), end.date()
         entries = journal.entries_of(books.totals_by_day(last), first)
         output.write(_journal(entries, chart, first, last, format_))
@@ -64,7 +66,9 @@ def export_journal(
         raise click.ClickException(str(error)) from error
 
 
-def _journal(entries: list[journal.Entry], chart: Chart, first: date, last: date, format_: str) -> bytes:
+def _journal(
+    entries: list[journal.Entry], chart: accounts.Chart, first: date, last: date, format_: str
+) -> bytes:
     if format_ == "csv":
         return "".join(journal.journal_lines(entries, chart)).encode()
     return auditfile.auditfile(
@@ -79,7 +83,7 @@ def _journal(entries: list[journal.Entry], chart: Chart, first: date, last: date
 def export_balances(day: datetime, codes: Iterable[str] | None, output: BinaryIO) -> None:
     """What stands on each side at the end of a day, and the deposits held for customers."""
     try:
-        chart = accounts.accounts_from(codes or ())
+        chart = accounts.chart() if codes is None else accounts.accounts_from(codes)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     output.write("".join(balances(day.date(), chart)).encode())

@@ -53,7 +53,7 @@ TABLE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "staff": (
         "desk: api_keys customer customers home jobs mails resend_mail retry_job revoke_api_key settle_mail",
-        "desk: suspend unsuspend",
+        "desk: came_back suspend unsuspend",
         "desk_accounts: change details limits make new set_limits",
         "desk_addressees: add change edit remove send_again show",
         "desk_adjustments: adjust approvals approve decline request_adjustment",

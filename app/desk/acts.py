@@ -24,6 +24,7 @@ ACTS: Final[Mapping[str, LazyString]] = {
     "desk.unsuspend": lazy_gettext("Suspension lifted"),
     "desk.retry_job": lazy_gettext("Job tried again"),
     "desk.settle_mail": lazy_gettext("E-mail noted as sent"),
+    "desk.came_back": lazy_gettext("E-mail noted as come back"),
     "desk.resend_mail": lazy_gettext("E-mail sent again"),
     "desk.api_keys": lazy_gettext("API key made"),
     "desk.revoke_api_key": lazy_gettext("API key revoked"),

@@ -17,7 +17,7 @@ from app.i18n import local_date
 from app.ledger import books
 from invoicing.export_cli import DECLARATIONS
 from invoicing.exports import journal
-from invoicing.exports.accounts import USUAL
+from invoicing.exports.accounts import chart
 from invoicing.exports.auditfile import auditfile
 from invoicing.exports.balances import balances
 from invoicing.exports.quarters import Quarter
@@ -62,7 +62,7 @@ def journal_file() -> ResponseReturnValue:
     except Invalid as error:
         return _page(str(error.detail or error.title)), error.status
     entries = journal.entries_of(books.totals_by_day(last), first)
-    return _file(_encoded(journal.journal_lines(entries, USUAL)), f"journal-{first}-{last}.csv", "text/csv")
+    return _file(_encoded(journal.journal_lines(entries, chart())), f"journal-{first}-{last}.csv", "text/csv")
 
 
 @blueprint.get("/auditfile.xml")
@@ -75,7 +75,7 @@ def audit_file() -> ResponseReturnValue:
         return _page(str(error.detail or error.title)), error.status
     entries = journal.entries_of(books.totals_by_day(last), first)
     content = auditfile(
-        entries, USUAL, settings().provider, start=first, end=last, created=local_date(utc_now())
+        entries, chart(), settings().provider, start=first, end=last, created=local_date(utc_now())
     )
     return _file(_chunks(content), f"journal-{first}-{last}.xaf", "application/xml")
 
@@ -88,7 +88,7 @@ def balances_file() -> ResponseReturnValue:
         day = _day("on")
     except Invalid as error:
         return _page(str(error.detail or error.title)), error.status
-    return _file(_encoded(balances(day, USUAL)), f"balances-{day}.csv", "text/csv")
+    return _file(_encoded(balances(day, chart())), f"balances-{day}.csv", "text/csv")
 
 
 def _days(*, of_one_year: bool) -> tuple[date, date]:

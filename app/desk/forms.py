@@ -64,6 +64,20 @@ class ReplayForm(FlaskForm):
         return timedelta(hours=int(self.period.data))
 
 
+class BounceForm(FlaskForm):
+    """Why an e-mail came back."""
+
+    reason = StringField(
+        lazy_gettext("Why did it come back?"),
+        description=lazy_gettext("What the other mail server wrote, such as: no such mailbox."),
+        validators=[
+            DataRequired(lazy_gettext("Say why it came back.")),
+            Length(max=500, message=lazy_gettext("Use at most 500 characters.")),
+        ],
+        render_kw={"maxlength": 500, "autocomplete": "off"},
+    )
+
+
 class CreditForm(FlaskForm):
     """A credit note. `token` is made with the page: sending the same page twice makes one."""
 

@@ -42,6 +42,7 @@ GROUPS: Final[tuple[tuple[LazyString, tuple[str, ...]], ...]] = (
          "dunning_late_fee_days", "dunning_final_demand_days", "dunning_grace_days", "dunning_suspends",
          "late_fee_business", "late_fee_consumer"),
     ),
+    (lazy_gettext("Bookkeeping"), ("ledger_accounts",)),
 )  # fmt: skip
 
 

@@ -8,7 +8,16 @@ from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from stdnum import iban
 from stdnum.eu import vat
-from wtforms import BooleanField, Field, FileField, HiddenField, IntegerField, SelectField, StringField
+from wtforms import (
+    BooleanField,
+    Field,
+    FileField,
+    HiddenField,
+    IntegerField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import (
     DataRequired,
@@ -23,6 +32,7 @@ from wtforms.validators import (
 from app.config import is_series
 from app.i18n import is_country
 from app.provider_settings import PROVIDER_NAMES, SETTING_NAMES
+from invoicing.exports.accounts import USUAL, accounts_from
 from topups.forms import MoneyField
 
 COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
@@ -113,6 +123,17 @@ class SettingsForm(FlaskForm):
         needed=False,
     )
     late_fee_consumer = _text(lazy_gettext("Fee of consumers"), 12, needed=False)
+    ledger_accounts = TextAreaField(
+        lazy_gettext("Ledger codes of your own"),
+        description=lazy_gettext(
+            "One per line: side, code, name; such as revenue,8400,Subscriptions. What is not named keeps its "
+            "usual code. The sides: %(sides)s.",
+            sides=", ".join(USUAL),
+        ),
+        filters=[lambda text: "\n".join(line.strip() for line in (text or "").splitlines() if line.strip())],
+        validators=[Optional(), Length(max=2000)],
+        render_kw={"rows": 6, "autocomplete": "off", "spellcheck": "false"},
+    )
     version = HiddenField()
 
     def values(self) -> dict[str, Any]:
@@ -153,6 +174,14 @@ class SettingsForm(FlaskForm):
             raise ValidationError(
                 str(lazy_gettext("Choose a darker colour: white text must be readable on it."))
             )
+
+    def validate_ledger_accounts(self, field: Field) -> None:
+        for line in (field.data or "").splitlines():
+            try:
+                accounts_from([line])
+            except ValueError as error:
+                wrong = lazy_gettext("This line names no side with a code: %(line)s", line=line)
+                raise ValidationError(str(wrong)) from error
 
     def validate_small_due_micros(self, field: Field) -> None:
         _check_amount(field)

@@ -13,7 +13,7 @@ from app.customers import auth, closing
 from app.customers.auth import operator_required, support_too
 from app.customers.service import find_customer
 from app.db import in_unit_of_work, unit_of_work
-from app.desk.forms import ApiKeyForm
+from app.desk.forms import ApiKeyForm, BounceForm
 from app.errors import NotFound
 from app.ledger import accounts, statement, suspension
 from app.ledger import service as ledger
@@ -142,6 +142,20 @@ def settle_mail(customer_id: int, mail_id: int) -> Response:
     in_unit_of_work(mail.settle_as_sent, customer_id, mail_id)
     flash(gettext("Noted: this e-mail was sent."), "ok")
     return redirect(url_for("desk.mails"), code=303)
+
+
+@blueprint.route("/mails/<int:customer_id>/<int:mail_id>/came-back", methods=["GET", "POST"])
+@operator_required
+@support_too
+def came_back(customer_id: int, mail_id: int) -> Response | str | tuple[str, int]:
+    """Notes what no mail server told us: a reader's mailbox refused an e-mail later on."""
+    form = BounceForm()
+    if form.validate_on_submit():
+        in_unit_of_work(mail.note_bounce, customer_id, mail_id, form.reason.data)
+        flash(gettext("Noted: this e-mail came back."), "ok")
+        return redirect(url_for("desk.mails"), code=303)
+    page = render_template("desk/mail_came_back.html", form=form, mail=mail.find(customer_id, mail_id))
+    return (page, 422) if form.errors else page
 
 
 @blueprint.route("/api-keys", methods=["GET", "POST"])

@@ -3,8 +3,9 @@
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
+from app.config import settings
 from app.ledger.sides import Side
 
 
@@ -35,16 +36,26 @@ USUAL: Final[dict[Side, Account]] = {
 }
 
 
-def accounts_from(lines: Iterable[str]) -> dict[Side, Account]:
+Chart: TypeAlias = dict[Side, Account]
+
+
+def chart() -> Chart:
+    """The usual chart with the codes that the provider set. Raises ValueError for one that is wrong."""
+    return accounts_from(settings().ledger_accounts.splitlines())
+
+
+def accounts_from(lines: Iterable[str]) -> Chart:
     """The usual chart with a provider's own codes: CSV lines `side,code` or `side,code,name`.
 
-    Raises ValueError for a side that does not exist.
+    Raises ValueError for a side that does not exist, or one without a code.
     """
     chart = dict(USUAL)
     for row in csv.reader(lines):
         if not row or row[0] == "side":
             continue
         side = Side(row[0].strip())
+        if len(row) < 2 or not row[1].strip():
+            raise ValueError(f"{side} has no code")
         name = row[2].strip() if len(row) > 2 else chart[side].name
         chart[side] = Account(row[1].strip(), name, chart[side].type)
     return chart

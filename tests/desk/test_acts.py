@@ -76,6 +76,23 @@ def _unsure_mail(staff: FlaskClient, run_jobs: object) -> int:
     return _post(staff, f"/desk/mails/{customer_id}/{mail_id}/sent")
 
 
+def _mail_that_came_back(staff: FlaskClient, run_jobs: object) -> int:
+    """Also after an empty form was refused: it is noted once, with its reason."""
+    _unsure_mail(staff, run_jobs)
+    (written,) = mail_log()
+    address = f"/desk/mails/{written.customer_id}/{written.mail_id}/came-back"
+    assert address in staff.get("/desk/mails").text
+    assert _post(staff, address, reason=" ") == 422
+    status = _post(staff, address, reason="no such mailbox")
+    db.session.rollback()
+    (known,) = mail_log()
+    assert (known.bounced_at is not None, known.bounce_reason) == (True, "no such mailbox")
+    page = staff.get("/desk/mails").text
+    assert "no such mailbox" in page
+    assert address not in page
+    return status
+
+
 def _key(staff: FlaskClient, _run_jobs: object) -> int:
     with unit_of_work():
         key_id = create_api_key("old")[0].key_id
@@ -102,6 +119,7 @@ DOING: dict[str, Callable[[FlaskClient, Any], int]] = {
     "desk.retry_job": _job,
     "desk.resend_mail": _mail,
     "desk.settle_mail": _unsure_mail,
+    "desk.came_back": _mail_that_came_back,
     "desk.api_keys": _at("/desk/api-keys", name="new"),
     "desk.revoke_api_key": _key,
     "desk_closing.close": _at("/desk/customers/acme/close"),

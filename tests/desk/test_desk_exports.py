@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.db import db
+from tests.desk.test_settings import fields
 from tests.fixtures.shop import AFTER_OCTOBER, Shop
 from tests.portal.people import operator, sign_in
 
@@ -91,3 +92,23 @@ def test_only_operators_see_them(shop: Shop, staff: FlaskClient) -> None:
     assert "VAT return" in staff.get("/desk/exports").text
     for path in ("", "/declaration.csv", "/journal.csv", "/auditfile.xml", "/balances.csv"):
         assert shop.app.test_client().get(f"/desk/exports{path}").status_code == 302
+
+
+def test_the_ledger_codes_that_were_set_stand_in_every_export(shop: Shop, staff: FlaskClient) -> None:
+    page = staff.get("/desk/settings").text
+    form = fields(page) | {"ledger_accounts": "revenue,8400,Omzet AI\r\n\r\nbank,1010\r\n"}
+    wrong = staff.post("/desk/settings", data=form | {"ledger_accounts": "nowhere,1"})
+    assert wrong.status_code == 422
+    assert "nowhere" in wrong.text
+    assert staff.post("/desk/settings", data=form).status_code == 303
+    assert "revenue,8400,Omzet AI" in staff.get("/desk/settings").text
+
+    days = ("--from", "2026-10-01", "--to", "2026-12-31")
+    found = staff.get("/desk/exports/journal.csv?from=2026-10-01&to=2026-12-31").data
+    assert b"8400" in found
+    assert b"8000" not in found
+    assert found == command(shop, "journal", *days)
+    assert b"Omzet AI" in staff.get("/desk/exports/auditfile.xml?from=2026-10-01&to=2026-12-31").data
+    balances = staff.get("/desk/exports/balances.csv?on=2026-12-31").data
+    assert b"8400" in balances
+    assert balances == command(shop, "balances", "--on", "2026-12-31")

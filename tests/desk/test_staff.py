@@ -18,7 +18,13 @@ from app.mail import mail_log
 from tests.portal.people import PASSWORD, customer_with_user, operator, sign_in, token_of
 
 READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-SUPPORT_MAY: Final = {"desk.resend_mail", "desk.settle_mail", "desk_viewing.begin", "desk_viewing.end"}
+SUPPORT_MAY: Final = {
+    "desk.came_back",
+    "desk.resend_mail",
+    "desk.settle_mail",
+    "desk_viewing.begin",
+    "desk_viewing.end",
+}
 # What stands for the arguments of the addresses; only the customer exists.
 NAMES: Final[dict[str, Any]] = {"reference": "acme"}
 INVENTED: Final[dict[str, Any]] = {"uuid": "00000000-0000-4000-8000-000000000000", "int": 999_999}

@@ -128,6 +128,9 @@ def test_a_provider_has_ledger_codes_of_its_own() -> None:
     assert chart[Side.VAT] == USUAL[Side.VAT]
     with pytest.raises(ValueError, match="no_such_side"):
         accounts_from(["no_such_side,1"])
+    for line in ("revenue", "revenue, "):
+        with pytest.raises(ValueError, match="revenue has no code"):
+            accounts_from([line])
 
 
 def test_a_spreadsheet_runs_no_customers_name() -> None:
