@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, case, exists, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import undefer
 
@@ -14,7 +14,8 @@ from invoicing.models import IS_ISSUED, HeldDocument, Invoice, InvoiceDocument
 
 PDF: Final = "pdf"
 XML: Final = "xml"
-# The second rendering of a paid invoice, which says when and how it was paid.
+# The second rendering of a paid invoice, which says when and how it was paid. One that was re-opened and paid
+# again has one more for each time: `paid_pdf_2` and so on.
 PAID_PDF: Final = "paid_pdf"
 # What asked for the money before there was an invoice.
 REQUEST_PDF: Final = "request_pdf"
@@ -30,6 +31,24 @@ class DocumentDamaged(RuntimeError):
     """Stored bytes that are not those that were stored."""
 
 
+def is_paid_copy(kind: str) -> bool:
+    return kind.startswith(PAID_PDF)
+
+
+def paid_copies_of(invoice: Invoice) -> list[str]:
+    """The kinds of the stored paid copies, the latest last."""
+    kinds = db.session.scalars(
+        select(InvoiceDocument.kind)
+        .where(
+            InvoiceDocument.customer_id == invoice.customer_id,
+            InvoiceDocument.invoice_id == invoice.invoice_id,
+            InvoiceDocument.kind.startswith(PAID_PDF, autoescape=True),
+        )
+        .order_by(InvoiceDocument.created_at, func.length(InvoiceDocument.kind), InvoiceDocument.kind)
+    )
+    return list(kinds)
+
+
 def kind_of_paper(invoice: Invoice) -> str:
     """Which of the files the document on paper is now."""
     return REQUEST_PDF if invoice.is_request else PDF
@@ -43,7 +62,7 @@ def store(invoice: Invoice, kind: str, content: bytes) -> bool:
             customer_id=invoice.customer_id,
             invoice_id=invoice.invoice_id,
             kind=kind,
-            content_type=CONTENT_TYPES[kind],
+            content_type=CONTENT_TYPES[PAID_PDF if is_paid_copy(kind) else kind],
             content=content,
             sha256=hashlib.sha256(content).hexdigest(),
             created_at=utc_now(),
@@ -55,7 +74,8 @@ def store(invoice: Invoice, kind: str, content: bytes) -> bool:
 
 
 def find(invoice: Invoice, kind: str = PDF) -> InvoiceDocument:
-    """A stored file with its bytes, checked against their hash. The PDF of a request is the request's.
+    """A stored file with its bytes, checked against their hash. The PDF of a request is the request's,
+    and the paid copy the latest unless another is named.
 
     Raises Rendering, Held, DocumentDamaged, of a request NotIssuedYet for what only an invoice has, and
     UnknownInvoice for a request that was never made.
@@ -63,6 +83,8 @@ def find(invoice: Invoice, kind: str = PDF) -> InvoiceDocument:
     if invoice.is_request and kind not in (PDF, REQUEST_PDF):
         raise NotIssuedYet
     kind = kind_of_paper(invoice) if kind == PDF else kind
+    if kind == PAID_PDF:
+        kind = next(reversed(paid_copies_of(invoice)), kind)
     document = db.session.get(
         InvoiceDocument,
         (invoice.customer_id, invoice.invoice_id, kind),
@@ -91,7 +113,8 @@ def stored_kinds(invoice: Invoice) -> list[str]:
             InvoiceDocument.invoice_id == invoice.invoice_id,
         )
     ).all()
-    return [kind for kind in CONTENT_TYPES if kind in kinds]
+    stored = {PAID_PDF if is_paid_copy(kind) else kind for kind in kinds}
+    return [kind for kind in CONTENT_TYPES if kind in stored]
 
 
 def mailed_kinds(invoice: Invoice) -> list[str]:
@@ -102,7 +125,7 @@ def mailed_kinds(invoice: Invoice) -> list[str]:
 
 def filename(invoice: Invoice, kind: str = PDF) -> str:
     """The file's name: the paid copy says that it is one, in the document's language."""
-    if kind == PAID_PDF:
+    if is_paid_copy(kind):
         return f"{invoice.number}-{'betaald' if invoice.locale == 'nl' else 'paid'}.pdf"
     if kind == REQUEST_PDF:
         return f"{invoice.request_number}.pdf"

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 
 from app.customers.sign_in import add_member, create_user
 from app.db import db, unit_of_work
-from invoicing import service
-from invoicing.models import Invoice
+from invoicing import documents, paid_copies, reading, service
+from invoicing.models import Invoice, InvoiceDocument
 from tests.fixtures.outside import Mailbox, Sandbox
 from tests.fixtures.product import LiveApp
 from tests.fixtures.shop import AFTER_OCTOBER, EURO, Shop
@@ -31,12 +31,14 @@ def till(shop: Shop, live_app: LiveApp, sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-def pay(shop: Shop, till: Sandbox, euros: float, number: str | None, key: str = "one") -> topups.TopUp:
+def pay(
+    shop: Shop, till: Sandbox, euros: float, number: str | None, key: str = "one", method: str = "ideal"
+) -> topups.TopUp:
     payment = topups.request_top_up(
         shop.account("acme"),
         round(euros * EURO),
         request_key=key,
-        method="ideal",
+        method=method,
         purpose="invoice" if number else "balance",
         invoice_number=number,
     )
@@ -227,7 +229,7 @@ def test_nobody_sees_an_invoice_without_signing_in(shop: Shop, till: Sandbox) ->
         assert "/sign-in" in answer.location
 
 
-def test_the_paid_copy_says_when_and_how_it_was_paid_and_is_mailed_once(
+def test_each_time_it_is_paid_a_copy_says_when_and_how_and_is_mailed_once(
     shop: Shop, till: Sandbox, smtp: Mailbox, tmp_path: Path
 ) -> None:
     number = shop.invoice("acme").number
@@ -240,17 +242,66 @@ def test_the_paid_copy_says_when_and_how_it_was_paid_and_is_mailed_once(
     text = text_of(copy.data, tmp_path)
     assert "Paid on 1 November 2026 via iDEAL" in text
     assert "Pay online" not in text
-    # Charged back and paid again: the copy that was made stays, and nothing is mailed a second time.
+    # Charged back and paid again in another way: the copy that was made stays, and a new one says so.
     amount = {"value": "42.40", "currency": "EUR"}
     control(shop, till, payment, "chargeback", {"amount": amount, "code": "AM04"})
-    pay(shop, till, 42.40, number, "again")
-    assert shop.api.get(f"/v1/invoices/{number}/paid.pdf").data == copy.data
+    shop.clock.travel_to(AFTER_OCTOBER.replace(day=3))
+    pay(shop, till, 42.40, number, "again", method="creditcard")
+    for _ in range(2):
+        assert paid_copies.make(number) is False
+    newer = shop.api.get(f"/v1/invoices/{number}/paid.pdf")
+    assert "Paid on 3 November 2026 via credit card" in text_of(newer.data, tmp_path)
+    assert kept(number) == [copy.data, newer.data]
     assert shop.api.get(f"/v1/invoices/{number}.pdf").data == original
     mails = [m for m in smtp.messages if m["subject"] == f"Invoice {number} has been paid"]
-    assert [[part.get_filename() for part in m.iter_attachments()] for m in mails] == [[f"{number}-paid.pdf"]]
+    attached = [[part.get_filename() for part in m.iter_attachments()] for m in mails]
+    assert attached == [[f"{number}-paid.pdf"]] * 2
     client = signed_in(shop)
-    assert client.get(f"/invoices/{number}/paid.pdf").data == copy.data
-    assert "Paid copy" in client.get(f"/invoices/{number}").text
+    assert client.get(f"/invoices/{number}/paid.pdf").data == newer.data
+    page = client.get(f"/invoices/{number}").text
+    assert "Paid copy" in page
+    assert page.count("Payment confirmed to") == 2
+
+
+def kept(number: str) -> list[bytes]:
+    """The stored paid copies, the oldest first."""
+    db.session.rollback()
+    invoice = reading.find(number)
+    place = (invoice.customer_id, invoice.invoice_id)
+    kinds = documents.paid_copies_of(invoice)
+    return [db.session.get_one(InvoiceDocument, (*place, kind)).content for kind in kinds]
+
+
+@pytest.mark.parametrize(("paid", "how"), [(0, "via credits"), (20, "via iDEAL and credits")])
+def test_what_credits_settled_has_a_paid_copy_too(
+    shop: Shop, till: Sandbox, tmp_path: Path, paid: int, how: str
+) -> None:
+    shop.clock.travel_to(AFTER_OCTOBER.replace(day=20))
+    shop.use_42_40("acme", at=AFTER_OCTOBER.replace(day=19))
+    shop.clock.travel_to(AFTER_OCTOBER.replace(month=12))
+    shop.close("2026-11")
+    october, november = (invoice.number for invoice in shop.invoices("acme"))
+    pay(shop, till, 42.40, october)
+    if paid:
+        pay(shop, till, paid, november, "part")
+    made = shop.api.post(
+        f"/v1/invoices/{october}/credit", json={"reason": "Outage"}, headers={"Idempotency-Key": "credit"}
+    )
+    assert made.status_code == 201
+    shop.run_jobs()
+    copy = shop.api.get(f"/v1/invoices/{november}/paid.pdf")
+    assert f"Paid on 1 December 2026 {how}" in text_of(copy.data, tmp_path)
+
+
+def test_what_was_taken_back_has_no_paid_copy(shop: Shop, till: Sandbox) -> None:
+    number = shop.invoice("acme").number
+    made = shop.api.post(
+        f"/v1/invoices/{number}/credit", json={"reason": "Outage"}, headers={"Idempotency-Key": "credit"}
+    )
+    assert made.status_code == 201
+    shop.run_jobs()
+    assert service.status_now(shop.invoices("acme")[0]) == "credited"
+    assert kept(number) == []
 
 
 def test_a_paid_copy_that_a_lost_queue_forgot_is_made_later(shop: Shop, till: Sandbox, smtp: Mailbox) -> None:
