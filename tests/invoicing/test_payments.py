@@ -272,7 +272,7 @@ def kept(number: str) -> list[bytes]:
     return [db.session.get_one(InvoiceDocument, (*place, kind)).content for kind in kinds]
 
 
-@pytest.mark.parametrize(("paid", "how"), [(0, "via credits")])
+@pytest.mark.parametrize(("paid", "how"), [(0, "via credits"), (20, "via iDEAL | Wero and credits")])
 def test_what_credits_settled_has_a_paid_copy_too(
     shop: Shop, till: Sandbox, tmp_path: Path, paid: int, how: str
 ) -> None:
