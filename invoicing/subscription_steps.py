@@ -12,7 +12,7 @@ from uuid import UUID
 
 from flask_babel import lazy_gettext
 from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload
 
 from app.db import db
 from app.errors import Conflict
@@ -82,7 +82,10 @@ class Step:
     elapsed: tuple[Span, ...]
 
 
-def step_of(subscription: Subscription, wish: Wish, day: date) -> Step:
+def step_of(
+    subscription: Subscription, wish: Wish, day: date, spans: Sequence[SubscriptionSpan] | None = None
+) -> Step:
+    """What a wish means on a day. `spans` are those that end after it, where they have been read already."""
     if subscriptions.state_of(subscription, day) == "ended" or subscription.status == "ended":
         raise NotRunning
     plan = plans.find(subscription.plan_code)
@@ -90,7 +93,9 @@ def step_of(subscription: Subscription, wish: Wish, day: date) -> Step:
     if isinstance(wish, Cancel):
         cut = _last_day_of_service(subscription, now, wish, day)
         agreement = replace(now, charged_through=min(now.charged_through, cut), ends_on=cut)
-        return Step("cancelled", cut, plan, agreement, subscription.own_price, _cuts(subscription, cut), ())
+        return Step(
+            "cancelled", cut, plan, agreement, subscription.own_price, _cuts(subscription, cut, spans), ()
+        )
     if subscription.ends_on is not None:
         raise NotRunning
     return _changed(subscription, plan, now, wish, max(day, subscription.starts_on))
@@ -132,36 +137,57 @@ def _last_day_of_service(subscription: Subscription, now: Agreement, wish: Cance
     return cut
 
 
-def _cuts(subscription: Subscription, cut: date) -> tuple[tuple[SubscriptionSpan, date], ...]:
+def _cuts(
+    subscription: Subscription, cut: date, spans: Sequence[SubscriptionSpan] | None = None
+) -> tuple[tuple[SubscriptionSpan, date], ...]:
     """The rows that reach beyond a day, and where each ends now."""
-    rows = db.session.scalars(
-        select(SubscriptionSpan)
-        .where(
+    rows = _spans(subscription, cut) if spans is None else spans
+    reaching = (row for row in rows if row.ends_on > cut and row.starts_on < row.ends_on)
+    ordered = sorted(reaching, key=lambda row: (row.starts_on, row.revision))
+    return tuple((row, max(cut, row.starts_on)) for row in ordered)
+
+
+def _spans(subscription: Subscription, cut: date) -> Sequence[SubscriptionSpan]:
+    return db.session.scalars(
+        select(SubscriptionSpan).where(
             SubscriptionSpan.customer_id == subscription.customer_id,
             SubscriptionSpan.subscription_id == subscription.subscription_id,
             SubscriptionSpan.ends_on > cut,
-            SubscriptionSpan.starts_on < SubscriptionSpan.ends_on,
         )
-        .order_by(SubscriptionSpan.starts_on, SubscriptionSpan.revision)
-    )
-    return tuple((row, max(cut, row.starts_on)) for row in rows)
+    ).all()
 
 
 def credits_of(subscription: Subscription, step: Step) -> list[tuple[Invoice, tuple[Line, ...]]]:
     """Per invoice that billed days after the change, the lines that come back. Raises NotCreditable."""
+    return credits_of_all(subscription.customer_id, [step])[0]
+
+
+def credits_of_all(customer_id: int, steps: Sequence[Step]) -> list[list[tuple[Invoice, tuple[Line, ...]]]]:
+    """The same for several subscriptions of a customer, whose invoices are read at once."""
+    coming = [_lines_back(step) for step in steps]
+    invoices = _invoices(customer_id, {key for lines in coming for key in lines})
+    coming_back = []
+    for lines in coming:
+        found = [
+            (one, (*lines.get(one.invoice_id, ()), *lines.get(one.close_key or "", ())))
+            for one in invoices
+            if one.invoice_id in lines or one.close_key in lines
+        ]
+        if len(found) != len(lines):
+            raise NotCreditable
+        coming_back.append(found)
+    return coming_back
+
+
+def _lines_back(step: Step) -> dict[UUID | str, list[Line]]:
+    """The lines that come back, by invoice or by the close that billed them."""
     lines: dict[UUID | str, list[Line]] = {}
     for row, end in step.cuts:
         net = share_cents(row.full_cents, ServicePeriod(row.period_start, row.period_end), end, row.ends_on)
         key = row.invoice_id or (row.billed_period.isoformat() if row.billed_period else None)
         if net and key:
             lines.setdefault(key, []).append(_credit_line(row, end, net))
-    found = [
-        (one, (*lines.get(one.invoice_id, ()), *lines.get(one.close_key or "", ())))
-        for one in _invoices(subscription.customer_id, lines)
-    ]
-    if len(found) != len(lines):
-        raise NotCreditable
-    return found
+    return lines
 
 
 def _invoices(customer_id: int, keys: Collection[UUID | str]) -> Sequence[Invoice]:
@@ -170,15 +196,19 @@ def _invoices(customer_id: int, keys: Collection[UUID | str]) -> Sequence[Invoic
         return []
     closes = [key for key in keys if isinstance(key, str)]
     ids = [key for key in keys if isinstance(key, UUID)]
-    return db.session.scalars(
-        select(Invoice)
-        .where(
-            Invoice.customer_id == customer_id,
-            Invoice.invoice_id.in_(ids) | Invoice.close_key.in_(closes),
+    return (
+        db.session.scalars(
+            select(Invoice)
+            .where(
+                Invoice.customer_id == customer_id,
+                Invoice.invoice_id.in_(ids) | Invoice.close_key.in_(closes),
+            )
+            .options(joinedload(Invoice.taxes), joinedload(Invoice.lines))
+            .order_by(Invoice.issued_at, Invoice.number)
         )
-        .options(selectinload(Invoice.taxes), selectinload(Invoice.lines))
-        .order_by(Invoice.issued_at, Invoice.number)
-    ).all()
+        .unique()
+        .all()
+    )
 
 
 def _credit_line(row: SubscriptionSpan, start: date, net_cents: int) -> Line:

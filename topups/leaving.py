@@ -9,7 +9,7 @@ mandates; a sweep finds what they left. Doing it again sends back what has come 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.clock import utc_now
 from app.customers.models import Customer
@@ -59,15 +59,24 @@ def prospect(customer_id: int) -> Prospect:
     ahead = paid_ahead(customer_id)
     balance = _with_credits(get_balance(customer_id), ahead.credit_micros)
     shares, left_micros = _shares(balance, _paid(customer_id))
+    methods, links = _count(customer_id)
     return Prospect(
         balance=balance,
         ahead=ahead,
         going_back_micros=sum(micros for _, micros in shares),
         left_micros=left_micros,
-        methods=len(mandates.payment_methods(customer_id)),
-        links=len(pay_links.links_of(customer_id)),
+        methods=methods,
+        links=links,
         obstacle=_obstacle(get_customer(customer_id), balance),
     )
+
+
+def _count(customer_id: int) -> tuple[int, int]:
+    """How many payment methods and links that work there are."""
+    methods = select(func.count()).where(*mandates.usable(customer_id)).scalar_subquery()
+    links = select(func.count()).where(*pay_links.working(customer_id)).scalar_subquery()
+    found = db.session.execute(select(methods, links)).one()
+    return found[0], found[1]
 
 
 def close(customer_id: int) -> Leaving:

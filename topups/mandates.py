@@ -7,7 +7,7 @@ are never assumed: they are read from Mollie after a first payment, while pendin
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from app.clock import utc_now
 from app.db import db, unit_of_work
@@ -27,11 +27,16 @@ Place = Literal["up", "down", "first"]
 _STATUS = {"pending": "pending", "valid": "valid", "invalid": "revoked"}
 
 
+def usable(customer_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Where a customer's methods are not withdrawn."""
+    return PaymentMethod.customer_id == customer_id, PaymentMethod.status != "revoked"
+
+
 def payment_methods(customer_id: int, *, with_revoked: bool = False) -> list[PaymentMethod]:
     """The customer's methods in the order of use, those without a place in it last."""
-    query = select(PaymentMethod).where(PaymentMethod.customer_id == customer_id)
-    if not with_revoked:
-        query = query.where(PaymentMethod.status != "revoked")
+    query = select(PaymentMethod)
+    of_customer = PaymentMethod.customer_id == customer_id
+    query = query.where(of_customer) if with_revoked else query.where(*usable(customer_id))
     return list(
         db.session.scalars(
             query.order_by(PaymentMethod.position.asc().nulls_last(), PaymentMethod.created_at)

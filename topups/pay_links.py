@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     ForeignKeyConstraint,
     PrimaryKeyConstraint,
     String,
@@ -129,11 +130,18 @@ def end_all(customer_id: int) -> None:
         link.revoked_at = utc_now()
 
 
+def working(customer_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Where a customer's links work."""
+    return (
+        PayLink.customer_id == customer_id,
+        PayLink.revoked_at.is_(None),
+        PayLink.expires_at > utc_now(),
+    )
+
+
 def links_of(customer_id: int) -> list[PayLink]:
     """The customer's links that work, the newest first."""
-    query = select(PayLink).where(
-        PayLink.customer_id == customer_id, PayLink.revoked_at.is_(None), PayLink.expires_at > utc_now()
-    )
+    query = select(PayLink).where(*working(customer_id))
     return list(db.session.scalars(query.order_by(PayLink.created_at.desc(), PayLink.pay_link_id)))
 
 
