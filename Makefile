@@ -36,7 +36,7 @@ lint: catalogues
 	$(BIN)/python -m app.translations check
 
 unit: catalogues
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal --durations=15 --durations-min=5
 
 .PHONY: catalogues
 catalogues: $(CATALOGUES:.po=.mo)

@@ -85,7 +85,7 @@ def test_an_invoice_is_found_and_downloaded_in_every_form(acme: Payer, reader: R
         expect(search).to_have_value(typed)
         links = reader.main.get_by_role("link", name="F20").filter(has_not_text="PDF")
         expect(links).to_have_text(found)
-    reader.sees("No invoice matches this.")
+    reader.sees("Nothing found for “%(search)s”.", search="nothing")
 
     reader.opens("/invoices")
     archive = reader.downloads(reader.main.locator("a[href*='.zip']").first)

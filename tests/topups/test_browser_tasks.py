@@ -77,7 +77,13 @@ def test_a_payment_method_is_added_put_first_and_withdrawn(story: Story, reader:
     reader.is_told("Your payment method has been added. Nothing was charged.")
     reader.follows("To the payment methods")
     rows = reader.page.get_by_role("row")
-    expect(rows).to_have_count(2)
+
+    def both_are_known() -> bool:
+        story.run_jobs()
+        reader.page.reload()
+        return rows.count() == 2
+
+    eventually(both_are_known)
     expect(rows.nth(0)).to_contain_text(reader.say("default"))
     debit = rows.nth(0).inner_text().split("(")[0]
     rows.nth(1).get_by_role("button").first.click()
